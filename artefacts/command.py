@@ -1,0 +1,31 @@
+"""The command line of a package: one subcommand a stage, and errors that a user can mend on one line."""
+
+import argparse
+import importlib
+import sys
+
+from artefacts.errors import UserError
+
+
+def run(package: str, stages: dict[str, str], argv: list[str] | None = None) -> int:
+    """Run `python -m package STAGE …`; `stages` maps a stage to its one-line purpose.
+
+    A stage is the module `package.stages.STAGE` with `add_arguments(parser)` and `run(arguments)`. Exit status 1 and
+    one line on standard error for a `UserError`; other exceptions keep their traceback.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {package}")
+    subparsers = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
+    argv = sys.argv[1:] if argv is None else argv
+    for name, purpose in stages.items():
+        subparser = subparsers.add_parser(name, help=purpose, description=purpose)
+        if argv and argv[0] == name:
+            module = importlib.import_module(f"{package}.stages.{name.replace('-', '_')}")
+            module.add_arguments(subparser)
+    arguments = parser.parse_args(argv)
+    try:
+        module.run(arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+

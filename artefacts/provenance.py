@@ -1,0 +1,96 @@
+"""Where an artefact comes from: the digest of the code behind a stage, and the record kept inside every artefact."""
+
+import ast
+import functools
+import hashlib
+import platform
+from importlib import metadata, util
+from pathlib import Path
+
+from artefacts.files import sha256_of
+
+ROOT = Path(__file__).resolve().parent.parent
+OWN_PACKAGES = ("artefacts", "parsing", "reid")
+RECORDED_PACKAGES = ("torch", "torchvision", "timm", "openpifpaf-vita", "numpy", "h5py", "accelerate")
+SCHEMA_VERSION = 1
+
+
+@functools.cache
+def code_digest(module: str) -> str:
+    """Digest of a module and of all our modules that it imports, blind to comments, docstrings and layout.
+
+    Snakemake's own code trigger sees only a rule's shell text; this digest, held as a param, makes a stage run again
+    exactly when code that it executes has changed.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(import_closure(module)):
+        digest.update(f"{name}={_meaning(_source(name))}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def import_closure(module: str) -> set[str]:
+    """Names of all our own modules that `module` reaches by imports, itself included."""
+    found: set[str] = set()
+    open_ends = [module]
+    while open_ends:
+        name = open_ends.pop()
+        if name in found or _source(name) is None:
+            continue
+        found.add(name)
+        open_ends += _imported(_source(name)) + ([name.rpartition(".")[0]] if "." in name else [])
+    return found
+
+
+def _imported(source: Path) -> list[str]:
+    names = []
+    for node in ast.walk(_parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return [name for name in names if name.split(".")[0] in OWN_PACKAGES]
+
+
+@functools.cache
+def _source(name: str) -> Path | None:
+    path = ROOT.joinpath(*name.split("."))
+    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+@functools.cache
+def _parse(source: Path) -> ast.Module:
+    return ast.parse(source.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _meaning(source: Path) -> str:
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide numbers, where installed."""
+    versions = {"python": platform.python_version()}
+    for name in RECORDED_PACKAGES:
+        if util.find_spec(name.removesuffix("-vita").replace("-", "_")):
+            try:
+                versions[name] = metadata.version(name)
+            except metadata.PackageNotFoundError:
+                continue
+    return versions
+
+
+def provenance(stage: str, config: object, inputs: dict[str, Path]) -> dict:
+    """What made an artefact: schema version, stage module, its config slice, code digest, versions, input digests."""
+    return {
+        "schema": SCHEMA_VERSION,
+        "stage": stage,
+        "config": config,
+        "code": code_digest(stage),
+        "packages": package_versions(),
+        "inputs": {name: {"file": Path(path).name, "sha256": sha256_of(path)} for name, path in inputs.items()},
+    }

@@ -1,0 +1,82 @@
+"""The configuration of the label stages. Values live in `config.yaml`; here stand their names, types and bounds."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Size = Annotated[tuple[Count, Count], "height, width in pixels"]
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen and strict. Read it with `model_validate_json`, which takes lists for tuples.
+
+    A key that it does not know is an error, and so is a text where a number should be (YAML reads `3e-4` as text).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Scheme(Section):
+    """Which of PifPaf's 36 maps make up each body part, in the order of the part numbers 1 to K."""
+
+    parts: dict[str, list[Annotated[int, Field(ge=0, le=35)]]]
+    mirrored: list[tuple[str, str]] = []  # left and right parts, exchanged when an image is flipped
+
+    @model_validator(mode="after")
+    def _parts_are_usable(self) -> "Scheme":
+        if not self.parts:
+            raise ValueError("a scheme needs at least one part")
+        empty = [name for name, channels in self.parts.items() if not channels]
+        if empty:
+            raise ValueError(f"part {empty[0]!r} has no channel")
+        unknown = [name for pair in self.mirrored for name in pair if name not in self.parts]
+        if unknown:
+            raise ValueError(f"mirrored part {unknown[0]!r} is not one of {list(self.parts)}")
+        return self
+
+
+class PifPafArchitecture(Section):
+    """A ShuffleNetV2K of our own: blocks and channels of its stages, upsampling of its heads."""
+
+    repeats: tuple[Count, Count, Count]
+    channels: tuple[Count, Count, Count, Count, Count]
+    upsample: Count
+
+
+class PifPafTraining(Section):
+    """How a PifPaf network of our own is trained (rule train_pifpaf)."""
+
+    architecture: PifPafArchitecture
+    seed: int
+    steps: Count
+    batch_size: Count
+    learning_rate: Positive
+    warmup_steps: Count
+    weight_decay: Annotated[float, Field(ge=0)]
+    average_decay: Share  # of the exponential moving average of the weights, per step
+    gradient_clip: Positive  # largest norm
+
+
+class PifPaf(Section):
+    """A PifPaf checkpoint and the image size that it is used at."""
+
+    weights: str  # path of a .safetensors file of ours or of a released .pkl
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")] | None = None  # the digest, or its first digits
+    source: str = ""  # where a missing file can be had
+    size: Size  # images are resized to this before they enter the network
+    training: PifPafTraining | None = None  # of a network that the workflow can train itself
+    train_on: str | None = None  # dataset entry with ground truth on which it is trained
+    validate_on: str | None = None  # dataset entry on which its quality is reported
+
+
+class Labels(Section):
+    """How confidences become part labels, and what a dataset's labels must be worth."""
+
+    kind: Literal["plain", "gated"]  # maps as they are; or only near the target's skeleton
+    threshold: Share  # background where no part's confidence reaches this (official: 0.5)
+    batch_size: Count
+    shards: Count
+    unreadable: Literal["fail", "leave_out"]  # what to do about images that cannot be read

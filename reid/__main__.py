@@ -1,0 +1,20 @@
+"""`python -m reid STAGE`: the stages from manifest to tables."""
+
+import sys
+
+from artefacts.command import run
+
+STAGES = {
+    "draw": "draw a synthetic dataset with its ground truth",
+    "manifest": "list a dataset's images with split, identity, camera and digest",
+    "train": "train one model with one seed",
+    "embed": "extract the embeddings of query and gallery",
+    "evaluate": "compare query with gallery and measure the ranking",
+    "summarise": "mean and spread of the metrics over seeds",
+    "rank": "draw queries with their first ten gallery images",
+    "attention": "draw labels beside attention maps",
+    "tabulate": "write a table of results",
+}
+
+if __name__ == "__main__":
+    sys.exit(run("reid", STAGES))

@@ -1,0 +1,221 @@
+"""The configuration of the whole workflow: names, types and bounds of everything in `config.yaml`.
+
+One frozen model, which refuses unknown keys. The JSON Schema that Snakemake validates is generated from it
+(`python -m reid.config`). This module imports nothing heavy, since every dry run loads it.
+"""
+
+import json
+from copy import deepcopy
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from artefacts.errors import UserError
+from parsing.config import Count, Labels, PifPaf, Positive, Scheme, Section, Share, Size
+
+Embedding = Literal["global", "foreground", "concatenated", "parts"]
+Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
+class Synthetic(Section):
+    """A dataset that the workflow draws itself (rule draw)."""
+
+    seed: int
+    identities: Annotated[int, Field(ge=4)]  # the first half trains
+    images: Count  # of each identity
+    cameras: Annotated[int, Field(ge=1, le=99)]
+    distractors: Annotated[int, Field(ge=0)]  # gallery images of people who are no query, identity 0000
+    junk: Annotated[int, Field(ge=0)]  # images of identity -1, which no protocol uses
+    width: Count
+    height: Count
+    crowd: Share  # of images with a person in the back
+
+
+class Dataset(Section):
+    """Where a dataset lies, how its names are read, and how it is labelled and trained."""
+
+    reader: Literal["market1501"]
+    root: str  # folder, relative to where snakemake runs
+    scheme: Name  # entry of `schemes`
+    pifpaf: Name  # entry of `pifpaf`
+    seeds: list[Annotated[int, Field(ge=0)]] = [1]  # one training each; results are their mean and spread
+    trains_on: Name | None = None  # dataset whose training half serves, where this one has none
+    expected: dict[Literal["train", "query", "gallery"], Count] = {}  # images of a complete copy
+    synthetic: Synthetic | None = None
+
+
+class Backbone(Section):
+    """A timm feature extractor."""
+
+    name: str  # timm model name
+    weights: str | None = None  # "imagenet", a path, or null: from scratch
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of a path
+    stage: Annotated[int, Field(ge=0)] | None = None  # feature level of timm to stop at; null = last
+    last_stride: Literal[1, 2] | None = None  # of a ResNet's last stage; null = as timm builds it
+
+
+class Augmentation(Section):
+    """What is done to training images and their label maps alike (Section 4.2)."""
+
+    padding: Annotated[int, Field(ge=0)]  # pixels on every side before the random crop
+    flip: Share
+    erasing: Share  # probability of random erasing [45]
+
+
+class Loss(Section):
+    """Which losses act on which embeddings, and how strongly (Eq. 2, 5-8; Table 4)."""
+
+    attention_weight: Annotated[float, Field(ge=0)]  # lambda_pa, Eq. 5
+    attention_smoothing: Share  # epsilon, Eq. 2
+    identity: list[Embedding]  # embeddings under the identity loss, Eq. 6
+    identity_smoothing: Share
+    triplet: list[Embedding]  # embeddings under the triplet loss, Eq. 6
+    part_triplet: Literal["averaged", "each"]  # Eq. 7-8, or one triplet a part (Table 2)
+    margin: Annotated[float, Field(ge=0)]  # alpha, Eq. 8
+
+
+class Training(Section):
+    """Batches, optimiser and schedule (Section 4.2)."""
+
+    epochs: Count
+    identities: Annotated[int, Field(ge=2)]  # P of a batch
+    images: Annotated[int, Field(ge=2)]  # K of a batch
+    warmup_rate: Positive  # learning rate at the start
+    learning_rate: Positive  # after the warm-up
+    warmup_epochs: Annotated[int, Field(ge=0)]
+    milestones: list[Count]  # epochs after which the learning rate falls
+    decay: Share  # factor at each milestone
+    weight_decay: Annotated[float, Field(ge=0)]
+    precision: Literal["no", "bf16", "fp16"]  # accelerate's mixed precision
+    workers: Annotated[int, Field(ge=0)]  # data loading processes
+
+
+class Visibility(Section):
+    """When a part counts as visible (Eq. 4)."""
+
+    rule: Literal["threshold", "argmax"]  # max of M_i above the threshold; or i wins the argmax in some cell
+    threshold: Share  # lambda_v
+
+
+class Model(Section):
+    """One trained model."""
+
+    recipe: Name
+    size: Size  # network input
+    backbone: Backbone
+    attention: Literal["learned", "fixed"]  # Eq. 1, or the label file's confidences (Table 2)
+    visibility: Visibility
+    after_bnneck: list[Literal["global", "foreground"]]  # embeddings taken after their BNNeck when compared
+    augmentation: Augmentation
+    loss: Loss
+    training: Training
+    matching: Name  # entry of `matchings` behind metrics.json
+    also: list[Name]  # further entries of `matchings` reported in metrics.json
+
+
+class Matching(Section):
+    """How query and gallery features are compared (Eq. 9)."""
+
+    embeddings: list[str]  # of Embedding, or names of single parts
+    visibility: bool  # compare mutually visible embeddings only; false sets every v to 1 (Table 2)
+    normalise: bool = False  # features to unit length first
+    separately: bool = False  # report each embedding alone instead of their mean (Table 3)
+
+
+class Table(Section):
+    """A table: which rows (dataset/model/matching) it shows."""
+
+    title: str
+    rows: list[dict[Literal["label", "dataset", "model", "matching"], str]]
+    seeds: list[Annotated[int, Field(ge=0)]] | None = None  # null: the dataset's
+
+
+class Config(Section):
+    """All of `config.yaml`."""
+
+    schemes: dict[Name, Scheme]
+    pifpaf: dict[Name, PifPaf]
+    labels: Labels
+    datasets: dict[Name, Dataset]
+    recipes: dict[Name, dict]
+    models: dict[Name, dict]
+    matchings: dict[Name, Matching]
+    tables: dict[Name, Table]
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> "Config":
+        for name, dataset in self.datasets.items():
+            _must_exist(f"datasets.{name}.scheme", dataset.scheme, self.schemes)
+            _must_exist(f"datasets.{name}.pifpaf", dataset.pifpaf, self.pifpaf)
+            if dataset.trains_on:
+                _must_exist(f"datasets.{name}.trains_on", dataset.trains_on, self.datasets)
+        for name in self.models:
+            model = self.model(name)
+            for matching in (model.matching, *model.also):
+                _must_exist(f"models.{name}", matching, self.matchings)
+        for name, table in self.tables.items():
+            for row in table.rows:
+                _must_exist(f"tables.{name}", row["dataset"], self.datasets)
+                _must_exist(f"tables.{name}", row["model"], self.models)
+        return self
+
+    def model(self, name: str) -> Model:
+        """The model entry `name` laid over its `extends` entry and its recipe."""
+        entry = self._resolved(name, ())
+        _must_exist(f"models.{name}.recipe", entry.get("recipe"), self.recipes)
+        try:
+            return Model.model_validate_json(json.dumps(_overlaid(self.recipes[entry["recipe"]], entry)))
+        except ValidationError as error:
+            raise ValueError(f"models.{name}: {_first_problem(error)}") from None
+
+    def _resolved(self, name: str, seen: tuple[str, ...]) -> dict:
+        if name in seen:
+            raise ValueError(f"models.{seen[0]}: `extends` goes round in a circle through {name!r}")
+        entry = deepcopy(self.models[name])
+        base = entry.pop("extends", None)
+        if base is None:
+            return entry
+        _must_exist(f"models.{name}.extends", base, self.models)
+        return _overlaid(self._resolved(base, (*seen, name)), entry)
+
+
+def _overlaid(base: dict, over: dict) -> dict:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _overlaid(merged[key], value) if both else value
+    return merged
+
+
+def _must_exist(key: str, name: str | None, entries: dict) -> None:
+    if name not in entries:
+        raise ValueError(f"{key}: {name!r} is not one of {', '.join(entries)}")
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(str(step) for step in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = "unknown key"
+    given = problem.get("input")
+    if isinstance(given, str) and problem["type"] in ("float_type", "int_type"):
+        message += f", but {given!r} is a text (YAML needs a point before an exponent: 3.0e-4)"
+    return f"{where}: {message}" if where else message
+
+
+def load(content: dict) -> Config:
+    """The validated configuration. Raises UserError, naming the first wrong key, if there is one."""
+    try:
+        return Config.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        raise UserError(f"config.yaml: {_first_problem(error)}") from None
+
+
+def json_schema() -> dict:
+    """JSON Schema of `config.yaml`, kept in workflow/schemas/config.schema.json."""
+    return Config.model_json_schema()
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2))

@@ -1,0 +1,52 @@
+"""Draw a synthetic dataset: images in the Market-1501 layout, their list with digests, and the ground truth."""
+
+import argparse
+import csv
+import hashlib
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from artefacts.files import replacing
+from artefacts.progress import track
+from reid.config import Synthetic
+from reid.data.synthetic.dataset import Shot, Truth, draw_shot, encode_jpeg, plan_shots, write_truth
+from reid.data.synthetic.scenes import make_camera
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", required=True, help="`synthetic` entry of a dataset, JSON")
+    parser.add_argument("--index", type=Path, required=True, help="output CSV: key, sha256; images go beside it")
+    parser.add_argument("--truth", type=Path, required=True, help="output HDF5: keypoints, parts")
+    parser.add_argument("--threads", type=int, default=1)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    config = Synthetic.model_validate_json(arguments.config)
+    shots = list(
+        plan_shots(config.identities, config.images, config.cameras, config.distractors, config.junk)
+    )
+    folder = arguments.index.parent
+    for split_folder in {Path(shot.key).parent for shot in shots}:
+        (folder / split_folder).mkdir(parents=True, exist_ok=True)
+    draw = partial(_draw_to, folder, config)
+    with ProcessPoolExecutor(arguments.threads) as pool:
+        drawn = list(track(pool.map(draw, shots, chunksize=16), "drawing people", "image", len(shots)))
+    digests, truths = zip(*drawn, strict=True)
+    keys = [shot.key for shot in shots]
+    with replacing(arguments.truth) as path:
+        write_truth(path, keys, list(truths), config.seed)
+    with replacing(arguments.index) as path, open(path, "w", newline="") as file:
+        csv.writer(file).writerows([("key", "sha256"), *zip(keys, digests, strict=True)])
+
+
+_cameras: dict[int, list] = {}
+
+
+def _draw_to(folder: Path, config: Synthetic, shot: Shot) -> tuple[str, Truth]:
+    if config.seed not in _cameras:
+        _cameras[config.seed] = [make_camera([config.seed, 0, camera]) for camera in range(config.cameras)]
+    image, truth = draw_shot(shot, config.seed, _cameras[config.seed], (config.width, config.height), config.crowd)
+    content = encode_jpeg(image)
+    (folder / shot.key).write_bytes(content)
+    return hashlib.sha256(content).hexdigest(), truth
