@@ -1,0 +1,227 @@
+"""The files of the label stages: one HDF5 file a dataset, one chunk an image, every row found by its image's key.
+
+Layout of a file: a user block of 512 bytes, which HDF5 readers skip, holds one JSON line (schema, version, size and
+SHA-256 of all bytes after it); then HDF5. So a truncated, damaged or foreign file is refused before a row is read,
+and equal content gives equal bytes.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+from artefacts.errors import UserError
+from artefacts.files import replacing
+
+USER_BLOCK = 512  # bytes; the least that HDF5 allows
+VERSION = 1
+FIELDS, LABELS = "pifpaf fields", "part labels"
+STATUSES = ("ok", "nobody", "several", "unreadable", "too_small")
+MAPS, SKELETONS, KEYPOINTS = 36, 4, 17  # maps an image; skeletons kept of it; keypoints of each
+UNKNOWN = 255  # label of all cells of an image about which nothing is known; training ignores it
+
+
+class KeyedFile:
+    """Rows of an HDF5 file, found by key. Opened anew in every process, so that data loading workers may share it.
+
+    Raises UserError if the file is missing, is not of the expected schema, or is not whole.
+    """
+
+    schema: str
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        _must_be_whole(self.path, self.schema)
+        self._file, self._process = None, None
+        self.keys: list[str] = [key.decode() for key in self._open()["key"][:]]
+        self.statuses: list[str] = [status.decode() for status in self._open()["status"][:]]
+        self._rows = {key: row for row, key in enumerate(self.keys)}
+        self.provenance: dict = json.loads(self._open().attrs["provenance"])
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._rows
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_file": None, "_process": None}
+
+    def index(self, key: str) -> int:
+        """Row of an image. Raises UserError if the file does not have it."""
+        if key not in self._rows:
+            raise UserError(f"{self.path}: has no image {key!r}; run the label stages again for this manifest")
+        return self._rows[key]
+
+    def status(self, key: str) -> str:
+        """One of STATUSES."""
+        return self.statuses[self.index(key)]
+
+    def close(self) -> None:
+        """Close the file in this process; reading opens it again."""
+        if self._file is not None and self._process == os.getpid():
+            self._file.close()
+        self._file, self._process = None, None
+
+    def _open(self) -> h5py.File:
+        if self._process != os.getpid():  # a forked worker must not share its parent's handle
+            self._file, self._process = h5py.File(self.path, "r"), os.getpid()
+        return self._file
+
+    def _row(self, column: str, key: str) -> np.ndarray:
+        return self._open()[column][self.index(key)]
+
+
+class FieldFile(KeyedFile):
+    """PifPaf's maps of a dataset or of one shard of it."""
+
+    schema = FIELDS
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path)
+        attributes = self._open().attrs
+        self.stride: int = int(attributes["stride"])  # pixels of the network's input between cells
+        self.input_size: tuple[int, int] = tuple(json.loads(attributes["input_size"]))  # height, width
+        self.checkpoint: str = str(attributes["checkpoint_sha256"])
+        self.grid: tuple[int, int] = self._open()["confidences"].shape[2:]
+
+    def confidences(self, key: str) -> np.ndarray:
+        """The 36 maps [36, h, w] uint8: 255 x confidence; cell j lies on pixel `stride` x j of the input."""
+        return self._row("confidences", key)
+
+    def skeletons(self, key: str) -> np.ndarray:
+        """Decoded people [4, 17, 3] float32, best first: x / width, y / height, confidence (0 = not found)."""
+        return self._row("skeletons", key)
+
+    def size(self, key: str) -> tuple[int, int]:
+        """(width, height) of the original image in pixels; (0, 0) if it cannot be read."""
+        return tuple(int(length) for length in self._row("size", key))
+
+    def sha256(self, key: str) -> str:
+        """SHA-256 of the image file when it was labelled; empty if there was none."""
+        return self._row("sha256", key).decode()
+
+
+class LabelFile(KeyedFile):
+    """Part labels of a dataset under one part scheme."""
+
+    schema = LABELS
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path)
+        self.part_names: list[str] = json.loads(self._open().attrs["part_names"])  # K names, of labels 1..K
+        self.mirrored: list[int] = json.loads(self._open().attrs["mirrored"])  # K+1: label -> label in the mirror
+        self.grid: tuple[int, int] = self._open()["labels"].shape[1:]
+
+    def label_map(self, key: str) -> np.ndarray:
+        """Label of each cell [h, w] uint8: 0 background, 1..K parts, 255 unknown (nobody found, or unreadable)."""
+        return self._row("labels", key)
+
+    def confidences(self, key: str) -> np.ndarray:
+        """Each part's confidence [K, h, w] uint8: 255 x the largest of its maps."""
+        return self._row("confidences", key)
+
+
+Row = Mapping[str, object]  # one value for each column of a file
+
+
+def write_fields(path: Path, grid: tuple[int, int], count: int, rows: Iterable[Row], attributes: dict) -> None:
+    """Write `count` rows of `key, status, confidences, skeletons, size, sha256`, in the order of their keys.
+
+    `attributes` holds `provenance` (a dict), `stride`, `input_size` (height, width), `checkpoint_sha256`.
+    """
+    columns = {
+        "confidences": ("uint8", (MAPS, *grid)),
+        "skeletons": ("float32", (SKELETONS, KEYPOINTS, 3)),
+        "size": ("int32", (2,)),
+    }
+    _write(path, FIELDS, columns, ("key", "status", "sha256"), count, rows, attributes)
+
+
+def write_labels(
+    path: Path, grid: tuple[int, int], part_names: list[str], mirrored: list[int], count: int, rows: Iterable[Row],
+    provenance: dict,
+) -> None:  # fmt: skip
+    """Write `count` rows of `key, status, labels [h, w], confidences [K, h, w]`, in the order of their keys."""
+    columns = {"labels": ("uint8", grid), "confidences": ("uint8", (len(part_names), *grid))}
+    attributes = {"provenance": provenance, "part_names": part_names, "mirrored": mirrored}
+    _write(path, LABELS, columns, ("key", "status"), count, rows, attributes)
+
+
+def _write(
+    path: Path, schema: str, columns: dict, texts: tuple[str, ...], count: int, rows: Iterable[Row], attributes: dict
+) -> None:
+    with _sealed(path, schema) as file:
+        for name, (dtype, shape) in columns.items():
+            one_image_a_chunk = (1, *shape) if len(shape) > 1 and dtype == "uint8" else None
+            file.create_dataset(
+                name, (count, *shape), dtype, chunks=one_image_a_chunk or True, track_times=False,
+                **hdf5plugin.Zstd(clevel=3),
+            ) if count else file.create_dataset(name, (count, *shape), dtype, track_times=False)  # fmt: skip
+        gathered: dict[str, list[str]] = {name: [] for name in texts}
+        written = 0
+        for row, values in enumerate(rows):
+            for name in columns:
+                file[name][row] = values[name]
+            for name in texts:
+                gathered[name].append(values[name])
+            written = row + 1
+        _must_be_sorted(path, gathered["key"], written, count)
+        for name, values in gathered.items():
+            file.create_dataset(name, data=values, dtype=h5py.string_dtype(), shape=(count,), track_times=False)
+        for name, value in attributes.items():
+            file.attrs[name] = value if isinstance(value, str | int) else json.dumps(value, sort_keys=True)
+
+
+def _must_be_sorted(path: Path, keys: list[str], written: int, count: int) -> None:
+    if written != count:
+        raise ValueError(f"{path}: {written} rows given instead of {count}")
+    if any(first >= second for first, second in zip(keys, keys[1:], strict=False)):
+        raise ValueError(f"{path}: keys are not sorted, or one comes twice")
+
+
+@contextmanager
+def _sealed(path: Path, schema: str) -> Iterator[h5py.File]:
+    """A new HDF5 file, sealed with size and digest, that takes the place of `path` when the block ends well."""
+    with replacing(path) as temporary:
+        with h5py.File(temporary, "w", userblock_size=USER_BLOCK, libver="v110") as file:
+            yield file
+        size, digest = _rest(temporary)
+        seal = {"schema": schema, "version": VERSION, "size": size, "sha256": digest}
+        with open(temporary, "r+b") as file:
+            file.write(json.dumps(seal).encode().ljust(USER_BLOCK - 1) + b"\n")
+
+
+def _rest(path: Path) -> tuple[int, str]:
+    """Size and SHA-256 of what follows the user block."""
+    with open(path, "rb") as file:
+        file.seek(USER_BLOCK)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return path.stat().st_size - USER_BLOCK, digest
+
+
+def _must_be_whole(path: Path, schema: str) -> None:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; run the label stages first")
+    with open(path, "rb") as file:
+        block = file.read(USER_BLOCK)
+    try:
+        seal = json.loads(block)
+        found, version, size, digest = seal["schema"], seal["version"], seal["size"], seal["sha256"]
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path}: is not a file of this project's label stages; remove it and run them") from None
+    if found != schema:
+        raise UserError(f"{path}: holds {found} where {schema} are wanted; give the other file")
+    if version != VERSION:
+        raise UserError(f"{path}: has schema version {version}, this code reads {VERSION}; remove it and run again")
+    if path.stat().st_size - USER_BLOCK != size:
+        there = path.stat().st_size - USER_BLOCK
+        raise UserError(f"{path}: is truncated ({there} bytes of {size}); remove it and run again")
+    if _rest(path)[1] != digest:
+        raise UserError(f"{path}: is damaged (its SHA-256 is not the one written with it); remove it and run again")
