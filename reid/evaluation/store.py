@@ -1,0 +1,225 @@
+"""The file `embeddings.h5`: what a trained model makes of query and gallery images, and all that a comparison needs.
+
+Attributes `kind`, `schema`, `complete`, and as JSON `names` (the E embeddings: global, foreground, then the K parts),
+`cells` (height and width of the attention maps) and `provenance`. Groups `query` and `gallery` hold the datasets of
+`FIELDS`. The concatenated embedding is not stored: it is the parts side by side.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from artefacts.errors import UserError
+from artefacts.files import replacing
+
+KIND, SCHEMA = "reid embeddings", 1
+SPLITS = ("query", "gallery")
+HOLISTIC = ("global", "foreground")
+RESERVED = ("concatenated", "parts")
+CHUNK = 256  # images; features are chunked by embedding too, so that one embedding can be read alone
+FIELDS = {
+    "features": np.float32,  # [N, E, D]
+    "visibility": np.bool_,  # [N, E], v_i of Eq. 4; true for global and foreground
+    "score": np.float32,  # [N, E], largest attention, 0..1
+    "identity": np.int64,  # [N], 0 = distractor
+    "camera": np.int64,  # [N]
+    "attention": np.uint8,  # [N, K + 1, h, w], probabilities of Eq. 1 times 255, background first
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Embeddings of N images (all of query or gallery, or a batch of them), with the shapes of `FIELDS`."""
+
+    key: list[str]
+    features: np.ndarray
+    visibility: np.ndarray
+    score: np.ndarray
+    identity: np.ndarray
+    camera: np.ndarray
+    attention: np.ndarray
+
+
+class Writer:
+    """Takes batches one after the other, so that memory holds one batch only."""
+
+    def __init__(self, file: h5py.File, names: list[str], cells: tuple[int, int]):
+        self._file, self._names, self._cells = file, names, cells
+
+    def append(self, split: str, batch: Split) -> None:
+        """Add images to `split` ("query" or "gallery"), after those already there. Raises ValueError on a wrong shape."""
+        group = self._file.require_group(split)
+        if not len(group):
+            self._create(group, dimension=batch.features.shape[-1])
+        start, stop = len(group["key"]), len(group["key"]) + len(batch.key)
+        for name in ("key", *FIELDS):
+            value = getattr(batch, name)
+            if np.shape(value) != (len(batch.key), *group[name].shape[1:]):
+                raise ValueError(f"{name}: shape {np.shape(value)} does not fit {group[name].shape}")
+            group[name].resize(stop, axis=0)
+            group[name][start:stop] = value
+
+    def _create(self, group: h5py.Group, dimension: int) -> None:
+        embeddings = len(self._names)
+        shapes = {"features": (embeddings, dimension), "visibility": (embeddings,), "score": (embeddings,)}
+        shapes["attention"] = (embeddings - 1, *self._cells)
+        group.create_dataset("key", (0,), h5py.string_dtype(), maxshape=(None,), chunks=(CHUNK,))
+        for name, kind in FIELDS.items():
+            shape = shapes.get(name, ())
+            chunk = {"features": (CHUNK, 1, dimension), "attention": (1, *shape)}.get(name, (CHUNK, *shape))
+            compression = {"compression": "gzip", "compression_opts": 1} if name == "attention" else {}
+            group.create_dataset(name, (0, *shape), kind, maxshape=(None, *shape), chunks=chunk, **compression)
+
+
+@contextmanager
+def writing(path: Path, names: list[str], cells: tuple[int, int], provenance: dict) -> Iterator[Writer]:
+    """A writer of `path`, which comes into being, whole, when the block ends without an error."""
+    _check_names(names)
+    with replacing(path) as temporary:
+        with h5py.File(temporary, "w") as file:
+            file.attrs.update(kind=KIND, schema=SCHEMA, complete=False)
+            file.attrs.update(names=json.dumps(names), cells=json.dumps(list(cells)), provenance=json.dumps(provenance))
+            yield Writer(file, list(names), cells)
+            missing = [split for split in SPLITS if split not in file]
+            if missing:
+                raise UserError(f"{path}: no image of split {missing[0]!r} to embed; see the manifest's split column")
+            file.attrs["complete"] = True
+
+
+def write_embeddings(
+    path: Path, names: list[str], query: Split, gallery: Split, cells: tuple[int, int], provenance: dict
+) -> None:
+    """Write everything at once, where it is in memory anyway."""
+    with writing(path, names, cells, provenance) as writer:
+        writer.append("query", query)
+        writer.append("gallery", gallery)
+
+
+def _check_names(names: list[str]) -> None:
+    if tuple(names[:2]) != HOLISTIC or len(names) < 3 or len(set(names)) < len(names) or set(names) & set(RESERVED):
+        raise ValueError(f"embeddings {names} are not global, foreground and at least one part, each once")
+
+
+class StoredSplit:
+    """Query or gallery in the file. `identity`, `camera`, `visibility`, `score` and `key` are read when asked for."""
+
+    def __init__(self, group: h5py.Group):
+        self._group = group
+
+    def __len__(self) -> int:
+        return len(self._group["identity"])
+
+    @property
+    def dimension(self) -> int:
+        """D, the length of one embedding."""
+        return self._group["features"].shape[2]
+
+    @property
+    def identity(self) -> np.ndarray:
+        return self._group["identity"][:]
+
+    @property
+    def camera(self) -> np.ndarray:
+        return self._group["camera"][:]
+
+    @property
+    def visibility(self) -> np.ndarray:
+        return self._group["visibility"][:]
+
+    @property
+    def score(self) -> np.ndarray:
+        return self._group["score"][:]
+
+    @property
+    def key(self) -> list[str]:
+        return self._group["key"].asstr()[:].tolist()
+
+    def features(self, columns: list[int], start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Features [n, len(columns) x D] of the images from `start` to `stop`, the given embeddings side by side."""
+        stop = len(self) if stop is None else min(stop, len(self))
+        dataset = self._group["features"]
+        if len(columns) == 1:
+            return dataset[start:stop, columns[0]]
+        return np.concatenate([dataset[start:stop, column] for column in columns], axis=1)
+
+    def attention(self, index: int) -> np.ndarray:
+        """Attention maps [K + 1, h, w] of one image, 0..1, background first."""
+        return self._group["attention"][index].astype(np.float32) / 255
+
+
+class Embeddings:
+    """An open `embeddings.h5`: `names`, `parts`, `cells`, `provenance`, and the splits `query` and `gallery`."""
+
+    def __init__(self, file: h5py.File):
+        self.names: list[str] = json.loads(file.attrs["names"])
+        self.cells: tuple[int, int] = tuple(json.loads(file.attrs["cells"]))
+        self.provenance: dict = json.loads(file.attrs["provenance"])
+        self.query, self.gallery = StoredSplit(file["query"]), StoredSplit(file["gallery"])
+
+    @property
+    def parts(self) -> list[str]:
+        return self.names[len(HOLISTIC) :]
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Embeddings]:
+    """The embeddings of `path`. Raises UserError for a file that is missing, truncated, foreign, or contradicts itself."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; the embed stage writes it")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise UserError(f"{path}: truncated, or not an HDF5 file; delete it and run embed again ({error})") from None
+    with file:
+        try:
+            fault = _fault(file)
+        except (KeyError, ValueError, TypeError, OSError) as error:
+            fault = f"not readable as embeddings ({error})"
+        if fault:
+            raise UserError(f"{path}: {fault}; delete it and run embed again")
+        yield Embeddings(file)
+
+
+def _fault(file: h5py.File) -> str | None:
+    """What makes the file unusable, if anything does."""
+    if file.attrs.get("kind") != KIND:
+        return "not a file of embeddings"
+    if file.attrs.get("schema") != SCHEMA:
+        return f"schema {file.attrs.get('schema')}, this version reads {SCHEMA}"
+    if not file.attrs.get("complete"):
+        return "was never finished"
+    names, cells = json.loads(file.attrs["names"]), json.loads(file.attrs["cells"])
+    _check_names(names)
+    dimensions = {file[split]["features"].shape[-1] for split in SPLITS}
+    if len(dimensions) > 1:
+        return f"query and gallery features differ in length {sorted(dimensions)}"
+    return _split_fault(file["query"], names, cells) or _split_fault(file["gallery"], names, cells)
+
+
+def _split_fault(group: h5py.Group, names: list[str], cells: list[int]) -> str | None:
+    images, embeddings = len(group["identity"]), len(names)
+    dimension = group["features"].shape[-1]
+    expected = {
+        "key": (images,),
+        "identity": (images,),
+        "camera": (images,),
+        "visibility": (images, embeddings),
+        "score": (images, embeddings),
+        "features": (images, embeddings, dimension),
+        "attention": (images, embeddings - 1, *cells),
+    }
+    for name, shape in expected.items():
+        dataset = group[name]
+        if dataset.shape != shape:
+            return f"{group.name}/{name} has shape {dataset.shape}, expected {shape}"
+        if name in FIELDS and dataset.dtype != FIELDS[name]:
+            return f"{group.name}/{name} holds {dataset.dtype}, expected {np.dtype(FIELDS[name])}"
+        if name != "attention" and dataset.id.get_storage_size() < dataset.size * dataset.dtype.itemsize:
+            return f"{group.name}/{name} claims shape {shape} but holds less"
+    return None
