@@ -1,0 +1,91 @@
+"""Loaders: what training and extraction iterate over.
+
+```
+loader = training_loader(root, read_manifest(path, "train"), LabelFile(labels), model, seed)
+for epoch in range(first, model.training.epochs):
+    for batch in loader.epoch(epoch):  # loader.length(epoch) batches
+        images = normalised(batch.images.to(device))
+```
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from torch.utils.data import DataLoader
+
+from artefacts.errors import UserError
+from parsing.store import LabelFile
+from reid.config import Model
+from reid.data.manifest import ImageRow
+from reid.data.sampler import EpochBatches, IdentitySampler
+from reid.data.samples import TestBatch, TestSamples, TrainingBatch, TrainingSamples
+
+log = logging.getLogger(__name__)
+
+
+class TrainingLoader:
+    """P x K batches of augmented training samples; any epoch may be asked for, and workers outlive it."""
+
+    def __init__(self, samples: TrainingSamples, sampler: IdentitySampler, workers: int) -> None:
+        self.identities = len(samples.number_of)  # I, how many the identity classifiers tell apart
+        self._batches = EpochBatches(sampler)
+        self._loader = DataLoader(
+            samples, batch_sampler=self._batches, collate_fn=_as_read, num_workers=workers,
+            persistent_workers=workers > 0,
+        )  # fmt: skip
+
+    def length(self, epoch: int) -> int:
+        """Batches of an epoch; it may differ a little between epochs."""
+        return len(self._batches.sampler.batches(epoch))
+
+    def epoch(self, epoch: int) -> Iterator[TrainingBatch]:
+        """The batches of an epoch, the same in every run. Raises UserError for an image that cannot be read."""
+        self._batches.epoch = epoch
+        yield from _plainly(self._loader)
+
+
+def training_loader(
+    root: Path, rows: Sequence[ImageRow], labels: LabelFile, model: Model, seed: int, with_confidences: bool = False
+) -> TrainingLoader:
+    """The training batches of a model: `rows` of the manifest's train split, with their label maps.
+
+    Raises UserError if an image has no labels, or if there are fewer identities than a batch needs.
+    """
+    rows = readable(rows)
+    unlabelled = [row.key for row in rows if row.key not in labels]
+    if unlabelled:
+        raise UserError(f"{labels.path}: has no image {unlabelled[0]!r} ({len(unlabelled)} missing); label it again")
+    samples = TrainingSamples(root, rows, labels, model.size, model.augmentation, seed, with_confidences)
+    training = model.training
+    sampler = IdentitySampler([row.identity for row in rows], training.identities, training.images, seed)
+    return TrainingLoader(samples, sampler, training.workers)
+
+
+def embedding_loader(
+    root: Path, rows: Sequence[ImageRow], size: tuple[int, int], batch_size: int, workers: int
+) -> Iterator[TestBatch]:
+    """All readable rows in their order, `batch_size` at a time, at `size` (height, width). No labels are needed."""
+    samples = TestSamples(root, readable(rows), size)
+    yield from _plainly(DataLoader(samples, batch_size, collate_fn=_as_read, num_workers=workers))
+
+
+def readable(rows: Sequence[ImageRow]) -> list[ImageRow]:
+    """The rows whose image could be decoded; how many are left out is logged."""
+    kept = [row for row in rows if row.readable]
+    if len(kept) < len(rows):
+        log.warning("%d of %d images cannot be read and are left out", len(rows) - len(kept), len(rows))
+    return kept
+
+
+def _as_read(batch):
+    """A batch as `__getitems__` gives it: it is complete, there is nothing to collate."""
+    return batch
+
+
+def _plainly(loader: DataLoader) -> Iterator:
+    """The loader's batches; an error from a worker process keeps its one line."""
+    try:
+        yield from loader
+    except UserError as error:
+        raise UserError(str(error).rpartition("UserError: ")[2].strip()) from None

@@ -1,0 +1,138 @@
+"""Samples: images as uint8 batches, and for training their label maps, augmented jointly.
+
+Images travel as uint8 in channels-last order and become floats once a batch (`normalised`), on the device that needs
+them. A training sample's random numbers depend on (seed, epoch, position) alone, so batches are the same whatever the
+number of workers.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from parsing.store import LabelFile
+from reid.config import Augmentation
+from reid.data.augmentation import (
+    Cells,
+    Placement,
+    draw_placement,
+    place_confidences,
+    place_image,
+    place_labels,
+    source_cells,
+)
+from reid.data.images import load_image
+from reid.data.manifest import ImageRow
+from reid.data.sampler import Address
+
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, which pre-trained backbones expect
+
+
+class TrainingBatch(NamedTuple):
+    """B samples. `identities` are numbers 0..I-1 in the order of the dataset's identities; the others are as listed."""
+
+    images: UInt8[Tensor, "B 3 H W"]  # channels last in memory; see `normalised`
+    labels: UInt8[Tensor, "B H/4 W/4"]  # 0 background, 1..K parts, 255 unknown
+    identities: Int64[Tensor, " B"]
+    cameras: Int64[Tensor, " B"]
+    keys: list[str]
+    confidences: UInt8[Tensor, "B K H/4 W/4"] | None  # 255 x each part's confidence, where asked for
+
+
+class TestBatch(NamedTuple):
+    """B images of query or gallery, in the manifest's order."""
+
+    __test__ = False  # for pytest, which collects classes named so
+
+    images: UInt8[Tensor, "B 3 H W"]
+    identities: Int64[Tensor, " B"]  # as in the manifest; 0 = distractor
+    cameras: Int64[Tensor, " B"]
+    keys: list[str]
+
+
+def normalised(images: UInt8[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
+    """Images in float32 with ImageNet's mean and deviation taken out, on the same device, still channels last."""
+    mean, deviation = (torch.tensor(values, device=images.device).view(3, 1, 1) for values in (MEAN, DEVIATION))
+    return images.float().sub_(255 * mean).div_(255 * deviation)
+
+
+class TrainingSamples(Dataset):
+    """Augmented training samples, read a batch at a time by their addresses (epoch, position, image)."""
+
+    def __init__(
+        self, root: Path, rows: Sequence[ImageRow], labels: LabelFile, size: tuple[int, int],
+        augmentation: Augmentation, seed: int, with_confidences: bool = False,
+    ) -> None:  # fmt: skip
+        self.root, self.rows, self.labels, self.size = Path(root), list(rows), labels, size
+        self.augmentation, self.seed, self.with_confidences = augmentation, seed, with_confidences
+        identities = sorted({row.identity for row in self.rows})
+        self.number_of = {identity: number for number, identity in enumerate(identities)}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, address: Address) -> TrainingBatch:
+        return self.__getitems__([address])
+
+    def __getitems__(self, addresses: list[Address]) -> TrainingBatch:
+        """The batch at these addresses. Raises UserError for an image that cannot be read or has no labels."""
+        images = np.zeros((len(addresses), *self.size, 3), np.uint8)
+        labels, confidences = [], []
+        for out, (epoch, position, image) in zip(images, addresses, strict=True):
+            row = self.rows[image]
+            placement = draw_placement(self.size, self.augmentation, self._generator(epoch, position))
+            cells = source_cells(self.size, self.labels.grid, placement)
+            place_image(load_image(self.root, row, self.size), placement, out)
+            labels.append(place_labels(self.labels.label_map(row.key), cells, placement.flipped, self.labels.mirrored))
+            if self.with_confidences:
+                confidences.append(self._confidences(row.key, cells, placement))
+        rows = [self.rows[image] for _, _, image in addresses]
+        return TrainingBatch(
+            images=_channels_first(images),
+            labels=torch.from_numpy(np.stack(labels)),
+            identities=torch.tensor([self.number_of[row.identity] for row in rows]),
+            cameras=torch.tensor([row.camera for row in rows]),
+            keys=[row.key for row in rows],
+            confidences=torch.from_numpy(np.stack(confidences)) if confidences else None,
+        )
+
+    def _generator(self, epoch: int, position: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, epoch, position])
+
+    def _confidences(self, key: str, cells: Cells, placement: Placement) -> np.ndarray:
+        return place_confidences(self.labels.confidences(key), cells, placement.flipped, self.labels.mirrored)
+
+
+class TestSamples(Dataset):
+    """Images of query or gallery, resized and nothing else, read a batch at a time by their numbers."""
+
+    __test__ = False
+
+    def __init__(self, root: Path, rows: Sequence[ImageRow], size: tuple[int, int]) -> None:
+        self.root, self.rows, self.size = Path(root), list(rows), size
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> TestBatch:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: list[int]) -> TestBatch:
+        """The batch of these rows. Raises UserError for an image that cannot be read."""
+        rows = [self.rows[index] for index in indices]
+        images = np.stack([load_image(self.root, row, self.size) for row in rows])
+        return TestBatch(
+            images=_channels_first(images),
+            identities=torch.tensor([row.identity for row in rows]),
+            cameras=torch.tensor([row.camera for row in rows]),
+            keys=[row.key for row in rows],
+        )
+
+
+def _channels_first(images: np.ndarray) -> UInt8[Tensor, "B 3 H W"]:
+    return torch.from_numpy(images).permute(0, 3, 1, 2)
