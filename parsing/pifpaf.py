@@ -11,7 +11,7 @@ import numpy as np
 import openpifpaf
 import torch
 from openpifpaf.decoder import CifCaf
-from openpifpaf.network import basenetworks, heads, losses, nets
+from openpifpaf.network import basenetworks, heads, losses, model_migration, nets
 from openpifpaf.plugins.coco.constants import (
     COCO_KEYPOINTS,
     COCO_PERSON_SCORE_WEIGHTS,
@@ -56,6 +56,12 @@ def build_network(architecture: Architecture) -> nn.Module:
     fields = [heads.CompositeField4(meta, base.out_features) for meta in head_metas(architecture.upsample)]
     network = nets.Shell(base, fields)
     nets.model_defaults(network)
+    return network
+
+
+def migrate(network: nn.Module) -> nn.Module:
+    """A released network, pickled by an earlier openpifpaf, brought up to the installed one."""
+    model_migration.model_migration(network)
     return network
 
 
