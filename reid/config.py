@@ -9,6 +9,7 @@ from copy import deepcopy
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic.json_schema import GenerateJsonSchema
 
 from artefacts.errors import UserError
 from parsing.config import Count, Labels, PifPaf, Positive, Scheme, Section, Share, Size
@@ -67,6 +68,7 @@ class Loss(Section):
 
     attention_weight: Annotated[float, Field(ge=0)]  # lambda_pa, Eq. 5
     attention_smoothing: Share  # epsilon, Eq. 2
+    attention_form: Literal["paper", "official"]  # Eq. 2's sum over cells; or the mean of the released code
     identity: list[Embedding]  # embeddings under the identity loss, Eq. 6
     identity_smoothing: Share
     triplet: list[Embedding]  # embeddings under the triplet loss, Eq. 6
@@ -130,6 +132,13 @@ class Table(Section):
     seeds: list[Annotated[int, Field(ge=0)]] | None = None  # null: the dataset's
 
 
+class Pictures(Section):
+    """How much the pictures show (rules rank and attention)."""
+
+    queries: Count  # with their first gallery images
+    images: Count  # with their attention maps
+
+
 class Config(Section):
     """All of `config.yaml`."""
 
@@ -140,6 +149,7 @@ class Config(Section):
     recipes: dict[Name, dict]
     models: dict[Name, dict]
     matchings: dict[Name, Matching]
+    pictures: Pictures
     tables: dict[Name, Table]
 
     @model_validator(mode="after")
@@ -214,7 +224,7 @@ def load(content: dict) -> Config:
 
 def json_schema() -> dict:
     """JSON Schema of `config.yaml`, kept in workflow/schemas/config.schema.json."""
-    return Config.model_json_schema()
+    return {"$schema": GenerateJsonSchema.schema_dialect, **Config.model_json_schema()}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,52 @@
+# Everything a user or developer runs; each target sets up what it needs. `make help` lists them.
+VENV ?= .venv
+CORES ?= $(shell getconf _NPROCESSORS_ONLN)
+# Jobs that want a GPU take turns on each; without any, they share the cores.
+GPUS := $(shell nvidia-smi --list-gpus 2>/dev/null | grep -c GPU)
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+READY := $(VENV)/.ready
+SNAKEMAKE = snakemake --cores $(CORES) --resources gpu=$(if $(filter 0,$(GPUS)),$(CORES),$(GPUS))
+
+.PHONY: help setup demo test test-slow lint format bench dag schema clean
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## install everything into VENV (.venv)
+
+$(READY): envs/setup envs/requirements.txt envs/constraints.txt envs/openpifpaf/install envs/openpifpaf/requirements.txt
+	@envs/setup $(VENV)
+
+demo: $(READY) ## the whole workflow on people that it draws itself: no data, GPU or licence needed
+	@$(SNAKEMAKE)
+	@echo; cat results/tables/demo.md; echo
+	@echo "Pictures: results/synthetic/parsing/five.qc.png (labels), results/synthetic/small/ranking.png, results/synthetic/small/attention.png"
+
+test: $(READY) ## the fast tests
+	@python -m pytest -m "not slow"
+
+test-slow: $(READY) ## the slow tests, the whole workflow among them
+	@python -m pytest -m slow
+
+lint: $(READY) ## check style, without changing anything
+	ruff check .
+	ruff format --check .
+	snakefmt --check workflow
+	snakemake --lint
+
+format: $(READY) ## bring all files into the style
+	ruff check --fix .
+	ruff format .
+	snakefmt workflow
+
+bench: $(READY) ## measure what the README claims
+	@for program in benchmarks/*.py; do echo "== $$program"; python $$program || exit 1; done
+
+dag: $(READY) ## draw docs/dag.mmd, the picture in the README
+	@mkdir -p docs
+	snakemake --rulegraph mermaid-js > docs/dag.mmd
+
+schema: $(READY) ## write the schema of config.yaml from its types
+	python -m reid.config > workflow/schemas/config.schema.json
+
+clean: ## remove results, logs and unfinished work (never data/)
+	rm -rf results state logs benchmarks/results .snakemake

@@ -1,0 +1,155 @@
+# Contract: a trained model -> embeddings, metrics and pictures (Sections 3.3, 4.1).
+#   results/{dataset}/manifest.csv, results/{trained on}/{model}/seed{seed}/model.safetensors
+#   results/{dataset}/{model}/seed{seed}/embeddings.h5    query and gallery, with their visibility
+#   results/{dataset}/{model}/seed{seed}/{matching}.json  metrics of one seed under one matching
+#   results/{dataset}/{model}/metrics.json                mean and spread over the dataset's seeds
+#   results/{dataset}/{model}/ranking.png, .csv           queries with their first gallery images
+#   results/{dataset}/{model}/attention.png               labels beside attention maps
+# Pictures show the dataset's first seed.
+
+
+def trained_model(wildcards):
+    return f"results/{trained_on(wildcards.dataset)}/{wildcards.model}/seed{wildcards.seed}/model.safetensors"
+
+
+def all_metrics(wildcards):
+    """Metrics of every seed of the dataset under every matching of the model."""
+    return expand(
+        "results/{{dataset}}/{{model}}/seed{seed}/{matching}.json",
+        seed=CONFIG.datasets[wildcards.dataset].seeds,
+        matching=matchings_of(wildcards.model),
+    )
+
+
+def first_embeddings(wildcards):
+    seed = CONFIG.datasets[wildcards.dataset].seeds[0]
+    return f"results/{wildcards.dataset}/{wildcards.model}/seed{seed}/embeddings.h5"
+
+
+def summary_slice(wildcards):
+    model, dataset = CONFIG.model(wildcards.model), CONFIG.datasets[wildcards.dataset]
+    return slice_of(**dict(wildcards.items()), matching=model.matching, also=model.also, seeds=dataset.seeds)
+
+
+def ranking_slice(wildcards):
+    matching = CONFIG.matchings[CONFIG.model(wildcards.model).matching]
+    return slice_of(root=CONFIG.datasets[wildcards.dataset].root, matching=matching, queries=CONFIG.pictures.queries)
+
+
+def attention_slice(wildcards):
+    return slice_of(root=CONFIG.datasets[wildcards.dataset].root, images=CONFIG.pictures.images)
+
+
+rule embed:
+    input:
+        manifest="results/{dataset}/manifest.csv",
+        model=trained_model,
+    output:
+        "results/{dataset}/{model}/seed{seed}/embeddings.h5",
+    log:
+        "logs/{dataset}/{model}/embed.seed{seed}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/{model}/embed.seed{seed}.tsv"
+    conda:
+        "../../envs/reid.yaml"
+    threads: 4
+    resources:
+        gpu=1,
+    params:
+        config=lambda wildcards: slice_of(
+            model=CONFIG.model(wildcards.model), root=CONFIG.datasets[wildcards.dataset].root
+        ),
+        code=code_digest("reid.stages.embed"),
+    message:
+        "Embedding {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed} (progress: {log})"
+    shell:
+        "python -m reid embed --config {params.config:q} --manifest {input.manifest:q} --model {input.model:q}"
+        " --embeddings {output:q} --threads {threads} 2> {log:q}"
+
+
+rule evaluate:
+    input:
+        "results/{dataset}/{model}/seed{seed}/embeddings.h5",
+    output:
+        "results/{dataset}/{model}/seed{seed}/{matching}.json",
+    log:
+        "logs/{dataset}/{model}/evaluate.seed{seed}.{matching}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/{model}/evaluate.seed{seed}.{matching}.tsv"
+    conda:
+        "../../envs/reid.yaml"
+    threads: 4
+    params:
+        config=lambda wildcards: slice_of(matching=CONFIG.matchings[wildcards.matching], name=wildcards.matching),
+        code=code_digest("reid.stages.evaluate"),
+    message:
+        "Evaluating {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}, matching {wildcards.matching}"
+    shell:
+        "python -m reid evaluate --config {params.config:q} --embeddings {input:q} --metrics {output:q} 2> {log:q}"
+
+
+rule summarise:
+    input:
+        all_metrics,
+    output:
+        "results/{dataset}/{model}/metrics.json",
+    log:
+        "logs/{dataset}/{model}/summarise.log",
+    benchmark:
+        "benchmarks/results/{dataset}/{model}/summarise.tsv"
+    conda:
+        "../../envs/reid.yaml"
+    threads: 1
+    params:
+        config=summary_slice,
+        code=code_digest("reid.stages.summarise"),
+    message:
+        "Summarising {wildcards.model} on {wildcards.dataset} over its seeds"
+    shell:
+        "python -m reid summarise --config {params.config:q} --metrics {input:q} --summary {output:q} 2> {log:q}"
+
+
+rule rank:
+    input:
+        first_embeddings,
+    output:
+        picture="results/{dataset}/{model}/ranking.png",
+        ranking="results/{dataset}/{model}/ranking.csv",
+    log:
+        "logs/{dataset}/{model}/rank.log",
+    benchmark:
+        "benchmarks/results/{dataset}/{model}/rank.tsv"
+    conda:
+        "../../envs/reid.yaml"
+    threads: 4
+    params:
+        config=ranking_slice,
+        code=code_digest("reid.stages.rank"),
+    message:
+        "Drawing rankings of {wildcards.model} on {wildcards.dataset}"
+    shell:
+        "python -m reid rank --config {params.config:q} --embeddings {input:q} --picture {output.picture:q}"
+        " --ranking {output.ranking:q} 2> {log:q}"
+
+
+rule attention:
+    input:
+        embeddings=first_embeddings,
+        labels=lambda wildcards: f"results/{wildcards.dataset}/parsing/{scheme_of(wildcards.dataset)}.h5",
+    output:
+        "results/{dataset}/{model}/attention.png",
+    log:
+        "logs/{dataset}/{model}/attention.log",
+    benchmark:
+        "benchmarks/results/{dataset}/{model}/attention.tsv"
+    conda:
+        "../../envs/reid.yaml"
+    threads: 1
+    params:
+        config=attention_slice,
+        code=code_digest("reid.stages.attention"),
+    message:
+        "Drawing the attention of {wildcards.model} on {wildcards.dataset}"
+    shell:
+        "python -m reid attention --config {params.config:q} --embeddings {input.embeddings:q}"
+        " --labels {input.labels:q} --picture {output:q} 2> {log:q}"

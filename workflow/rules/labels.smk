@@ -1,0 +1,129 @@
+# Contract: images -> part labels (Section 3.1.2).
+#   results/{dataset}/manifest.csv, a PifPaf checkpoint
+#   results/{dataset}/parsing/fields/{shard}.h5         confidence maps of one shard, removed once merged
+#   results/{dataset}/parsing/fields.h5                 36 maps and the skeletons of every image
+#   results/{dataset}/parsing/{scheme}.h5               label maps of K parts and grouped confidences
+#   results/{dataset}/parsing/{scheme}.qc.json, .png    what the labels are worth, contact sheet
+
+
+def checkpoint(wildcards):
+    """The PifPaf weights of a dataset: a shipped file, a user's, or one that rule train_pifpaf makes."""
+    name = CONFIG.datasets[wildcards.dataset].pifpaf
+    network = CONFIG.pifpaf[name]
+    advice = f"download {network.source or 'it'} and put it there, or change pifpaf.{name}.weights"
+    return present(network.weights, advice)
+
+
+def network_slice(wildcards):
+    dataset = CONFIG.datasets[wildcards.dataset]
+    return slice_of(root=dataset.root, pifpaf=CONFIG.pifpaf[dataset.pifpaf], labels=CONFIG.labels)
+
+
+def scheme_slice(wildcards):
+    name = wildcards.scheme
+    return slice_of(scheme=CONFIG.schemes[name], scheme_name=name, labels=CONFIG.labels)
+
+
+def drawn_truth(wildcards):
+    """The ground truth of a drawn dataset; nothing for others."""
+    return f"results/{wildcards.dataset}/source/truth.h5" if CONFIG.datasets[wildcards.dataset].synthetic else []
+
+
+rule fields:
+    input:
+        manifest="results/{dataset}/manifest.csv",
+        checkpoint=checkpoint,
+    output:
+        temp("results/{dataset}/parsing/fields/{shard}.h5"),
+    log:
+        "logs/{dataset}/fields.{shard}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/fields.{shard}.tsv"
+    conda:
+        "../../envs/parsing.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+    params:
+        config=network_slice,
+        code=code_digest("parsing.stages.fields"),
+    message:
+        "Finding body parts in {wildcards.dataset}, shard {wildcards.shard} (progress: {log})"
+    shell:
+        "python -m parsing fields --config {params.config:q} --manifest {input.manifest:q}"
+        " --checkpoint {input.checkpoint:q} --shard {wildcards.shard} --fields {output:q} --threads {threads} 2> {log:q}"
+
+
+rule merge:
+    input:
+        manifest="results/{dataset}/manifest.csv",
+        fields=expand(
+            "results/{{dataset}}/parsing/fields/{shard}-of-{shards}.h5",
+            shard=range(CONFIG.labels.shards),
+            shards=CONFIG.labels.shards,
+        ),
+    output:
+        "results/{dataset}/parsing/fields.h5",
+    log:
+        "logs/{dataset}/merge.log",
+    benchmark:
+        "benchmarks/results/{dataset}/merge.tsv"
+    conda:
+        "../../envs/parsing.yaml"
+    threads: 1
+    params:
+        config=slice_of(labels=CONFIG.labels),
+        code=code_digest("parsing.stages.merge"),
+    message:
+        "Merging the body parts of {wildcards.dataset} (progress: {log})"
+    shell:
+        "python -m parsing merge --config {params.config:q} --manifest {input.manifest:q} --fields {input.fields:q}"
+        " --merged {output:q} 2> {log:q}"
+
+
+rule labels:
+    input:
+        "results/{dataset}/parsing/fields.h5",
+    output:
+        "results/{dataset}/parsing/{scheme}.h5",
+    log:
+        "logs/{dataset}/labels.{scheme}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/labels.{scheme}.tsv"
+    conda:
+        "../../envs/parsing.yaml"
+    threads: 1
+    params:
+        config=scheme_slice,
+        code=code_digest("parsing.stages.labels"),
+    message:
+        "Labelling {wildcards.dataset} with the parts of {wildcards.scheme} (progress: {log})"
+    shell:
+        "python -m parsing labels --config {params.config:q} --fields {input:q} --labels {output:q} 2> {log:q}"
+
+
+rule quality:
+    input:
+        manifest="results/{dataset}/manifest.csv",
+        labels="results/{dataset}/parsing/{scheme}.h5",
+        fields="results/{dataset}/parsing/fields.h5",
+        truth=drawn_truth,
+    output:
+        report="results/{dataset}/parsing/{scheme}.qc.json",
+        sheet="results/{dataset}/parsing/{scheme}.qc.png",
+    log:
+        "logs/{dataset}/quality.{scheme}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/quality.{scheme}.tsv"
+    conda:
+        "../../envs/parsing.yaml"
+    threads: 1
+    params:
+        config=lambda wildcards: slice_of(root=CONFIG.datasets[wildcards.dataset].root),
+        code=code_digest("parsing.stages.quality"),
+        truth=lambda wildcards, input: f"--truth {input.truth}" if input.truth else "",
+    message:
+        "Measuring the {wildcards.scheme} labels of {wildcards.dataset} (progress: {log})"
+    shell:
+        "python -m parsing quality --config {params.config:q} --manifest {input.manifest:q} --labels {input.labels:q}"
+        " --fields {input.fields:q} {params.truth} --report {output.report:q} --sheet {output.sheet:q} 2> {log:q}"

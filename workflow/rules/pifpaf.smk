@@ -1,0 +1,45 @@
+# Contract: drawn people with known keypoints -> a PifPaf network of our own.
+#   results/{dataset}/source/index.csv, truth.h5 of pifpaf.*.train_on and validate_on
+#   results/pifpaf/{pifpaf}/checkpoint.safetensors, checkpoint.json (its quality)
+# Asked for by name, or where pifpaf.*.weights points at such a checkpoint; the others are files of the user's.
+
+
+def drawn(key, file):
+    """Input function: a file of the drawn dataset that `key` of the pifpaf entry names."""
+    return lambda wildcards: f"results/{getattr(CONFIG.pifpaf[wildcards.pifpaf], key)}/source/{file}"
+
+
+def pifpaf_training(wildcards):
+    network = CONFIG.pifpaf[wildcards.pifpaf]
+    return slice_of(training=network.training, size=network.size)
+
+
+rule train_pifpaf:
+    input:
+        index=drawn("train_on", "index.csv"),
+        truth=drawn("train_on", "truth.h5"),
+        validation_index=drawn("validate_on", "index.csv"),
+        validation_truth=drawn("validate_on", "truth.h5"),
+    output:
+        checkpoint="results/pifpaf/{pifpaf}/checkpoint.safetensors",
+        report="results/pifpaf/{pifpaf}/checkpoint.json",
+    log:
+        "logs/pifpaf/{pifpaf}/train.log",
+    benchmark:
+        "benchmarks/results/pifpaf/{pifpaf}/train.tsv"
+    conda:
+        "../../envs/parsing.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+    params:
+        config=pifpaf_training,
+        code=code_digest("parsing.stages.train_pifpaf"),
+        state="state/pifpaf/{pifpaf}",
+    message:
+        "Training the PifPaf network {wildcards.pifpaf} (progress: {log})"
+    shell:
+        "python -m parsing train-pifpaf --config {params.config:q} --index {input.index:q} --truth {input.truth:q}"
+        " --validation-index {input.validation_index:q} --validation-truth {input.validation_truth:q}"
+        " --checkpoint {output.checkpoint:q} --report {output.report:q} --state {params.state:q}"
+        " --threads {threads} 2> {log:q}"

@@ -1,0 +1,25 @@
+# Contract: config (datasets.*.synthetic) -> a dataset that the workflow draws itself.
+#   results/{dataset}/source/            images in the Market-1501 layout
+#   results/{dataset}/source/index.csv   key and SHA-256 of every image
+#   results/{dataset}/source/truth.h5    keypoints and part maps as drawn
+
+
+rule draw:
+    output:
+        index="results/{dataset}/source/index.csv",
+        truth="results/{dataset}/source/truth.h5",
+    log:
+        "logs/{dataset}/draw.log",
+    benchmark:
+        "benchmarks/results/{dataset}/draw.tsv"
+    conda:
+        "../../envs/reid.yaml"
+    threads: 8
+    params:
+        config=lambda wildcards: slice_of(**dict(CONFIG.datasets[wildcards.dataset].synthetic)),
+        code=code_digest("reid.stages.draw"),
+    message:
+        "Drawing {wildcards.dataset} (progress: {log})"
+    shell:
+        "python -m reid draw --config {params.config:q} --index {output.index:q} --truth {output.truth:q}"
+        " --threads {threads} 2> {log:q}"

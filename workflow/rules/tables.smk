@@ -1,0 +1,32 @@
+# Contract: metrics of many models -> the paper's tables, published rows beside ours.
+#   results/{dataset}/{model}/metrics.json of every row of tables.*
+#   results/tables/{table}.csv, .md, .tex
+
+
+def metrics_of_rows(wildcards):
+    rows = CONFIG.tables[wildcards.table].rows
+    return list(dict.fromkeys(f"results/{row['dataset']}/{row['model']}/metrics.json" for row in rows))
+
+
+rule tabulate:
+    input:
+        metrics_of_rows,
+    output:
+        csv="results/tables/{table}.csv",
+        markdown="results/tables/{table}.md",
+        tex="results/tables/{table}.tex",
+    log:
+        "logs/tables/{table}.log",
+    benchmark:
+        "benchmarks/results/tables/{table}.tsv"
+    conda:
+        "../../envs/reid.yaml"
+    threads: 1
+    params:
+        config=lambda wildcards: slice_of(**dict(CONFIG.tables[wildcards.table])),
+        code=code_digest("reid.stages.tabulate"),
+    message:
+        "Writing table {wildcards.table}"
+    shell:
+        "python -m reid tabulate --config {params.config:q} --metrics {input:q} --csv {output.csv:q}"
+        " --markdown {output.markdown:q} --tex {output.tex:q} 2> {log:q}"

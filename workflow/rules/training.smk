@@ -1,0 +1,37 @@
+# Contract: images with part labels -> a trained model (Sections 3.1, 3.2, 4.2).
+#   results/{dataset}/manifest.csv, results/{dataset}/parsing/{scheme}.h5
+#   results/{dataset}/{model}/seed{seed}/model.safetensors, history.csv
+# state/{dataset}/{model}/seed{seed} keeps the work in progress. It is no output, since Snakemake removes the outputs
+# of a failed job: a killed training goes on from there.
+
+
+def training_slice(wildcards):
+    root = CONFIG.datasets[wildcards.dataset].root
+    return slice_of(model=CONFIG.model(wildcards.model), root=root, seed=int(wildcards.seed))
+
+
+rule train:
+    input:
+        manifest="results/{dataset}/manifest.csv",
+        labels=lambda wildcards: f"results/{wildcards.dataset}/parsing/{scheme_of(wildcards.dataset)}.h5",
+    output:
+        model="results/{dataset}/{model}/seed{seed}/model.safetensors",
+        history="results/{dataset}/{model}/seed{seed}/history.csv",
+    log:
+        "logs/{dataset}/{model}/train.seed{seed}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/{model}/train.seed{seed}.tsv"
+    conda:
+        "../../envs/reid.yaml"
+    threads: 4
+    resources:
+        gpu=1,
+    params:
+        config=training_slice,
+        code=code_digest("reid.stages.train"),
+        state="state/{dataset}/{model}/seed{seed}",
+    message:
+        "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed} (progress: {log})"
+    shell:
+        "python -m reid train --config {params.config:q} --manifest {input.manifest:q} --labels {input.labels:q}"
+        " --model {output.model:q} --history {output.history:q} --state {params.state:q} --threads {threads} 2> {log:q}"
