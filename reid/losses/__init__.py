@@ -1,0 +1,1 @@
+"""The losses: one function an equation. Nothing here knows of files, devices or logs."""

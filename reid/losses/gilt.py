@@ -1,0 +1,62 @@
+"""GiLt and the whole objective (Section 3.3): which loss acts on which embedding."""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor
+from torch.nn import functional
+
+from reid.losses.attention import body_part_attention_loss, mean_body_part_attention_loss
+from reid.losses.triplet import (
+    batch_hard_triplet_loss,
+    pairwise_distances,
+    part_averaged_triplet_loss,
+    separate_part_triplet_loss,
+)
+
+
+def identity_loss(
+    scores: Float[Tensor, "N I"] | Float[Tensor, "N K I"], identities: Integer[Tensor, "N"], smoothing: float
+) -> Float[Tensor, ""]:
+    """Cross-entropy with label smoothing, L_CE of Eq. 6; with scores of every part, the mean over the parts."""
+    if scores.dim() == 3:
+        identities = identities[:, None].expand(scores.shape[:2]).flatten()
+        scores = scores.flatten(0, 1)
+    return functional.cross_entropy(scores, identities, label_smoothing=smoothing)
+
+
+def triplet_loss(
+    features: Float[Tensor, "N D"] | Float[Tensor, "N K D"],
+    identities: Integer[Tensor, "N"],
+    margin: float,
+    part_triplet: str,
+) -> Float[Tensor, ""]:
+    """The triplet loss of one embedding: batch-hard on a holistic one, part-averaged (or each) on parts."""
+    if features.dim() == 2:
+        return batch_hard_triplet_loss(pairwise_distances(features), identities, margin)
+    of_parts = {"averaged": part_averaged_triplet_loss, "each": separate_part_triplet_loss}[part_triplet]
+    return of_parts(features, identities, margin)
+
+
+def objective(
+    embeddings: Mapping[str, Tensor],
+    identity_scores: Mapping[str, Tensor],
+    attention_scores: Float[Tensor, "N L h w"],
+    labels: Integer[Tensor, "N h w"],
+    identities: Integer[Tensor, "N"],
+    settings,
+) -> dict[str, Float[Tensor, ""]]:
+    """The terms of L = lambda_pa L_pa + L_id + L_tri, by name, and their sum as `loss` (Eq. 5, 6).
+
+    `embeddings` and `identity_scores` are keyed global, foreground, concatenated, parts; `settings` is `config.Loss`.
+    """
+    terms = {}
+    if settings.attention_weight:
+        form = {"paper": body_part_attention_loss, "official": mean_body_part_attention_loss}[settings.attention_form]
+        terms["attention"] = settings.attention_weight * form(attention_scores, labels, settings.attention_smoothing)
+    for name in settings.identity:
+        terms[f"identity_{name}"] = identity_loss(identity_scores[name], identities, settings.identity_smoothing)
+    for name in settings.triplet:
+        terms[f"triplet_{name}"] = triplet_loss(embeddings[name], identities, settings.margin, settings.part_triplet)
+    return {"loss": torch.stack(list(terms.values())).sum(), **terms}
