@@ -52,7 +52,7 @@ class Writer:
         self._file, self._names, self._cells = file, names, cells
 
     def append(self, split: str, batch: Split) -> None:
-        """Add images to `split` ("query" or "gallery"), after those already there. Raises ValueError on a wrong shape."""
+        """Add images at the end of `split` ("query" or "gallery"). Raises ValueError on a wrong shape."""
         group = self._file.require_group(split)
         if not len(group):
             self._create(group, dimension=batch.features.shape[-1])
@@ -80,15 +80,14 @@ class Writer:
 def writing(path: Path, names: list[str], cells: tuple[int, int], provenance: dict) -> Iterator[Writer]:
     """A writer of `path`, which comes into being, whole, when the block ends without an error."""
     _check_names(names)
-    with replacing(path) as temporary:
-        with h5py.File(temporary, "w") as file:
-            file.attrs.update(kind=KIND, schema=SCHEMA, complete=False)
-            file.attrs.update(names=json.dumps(names), cells=json.dumps(list(cells)), provenance=json.dumps(provenance))
-            yield Writer(file, list(names), cells)
-            missing = [split for split in SPLITS if split not in file]
-            if missing:
-                raise UserError(f"{path}: no image of split {missing[0]!r} to embed; see the manifest's split column")
-            file.attrs["complete"] = True
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update(kind=KIND, schema=SCHEMA, complete=False)
+        file.attrs.update(names=json.dumps(names), cells=json.dumps(list(cells)), provenance=json.dumps(provenance))
+        yield Writer(file, list(names), cells)
+        missing = [split for split in SPLITS if split not in file]
+        if missing:
+            raise UserError(f"{path}: no image of split {missing[0]!r} to embed; see the manifest's split column")
+        file.attrs["complete"] = True
 
 
 def write_embeddings(
@@ -115,41 +114,49 @@ class StoredSplit:
         return len(self._group["identity"])
 
     @property
+    def path(self) -> str:
+        """The file, for messages."""
+        return self._group.file.filename
+
+    @property
     def dimension(self) -> int:
         """D, the length of one embedding."""
         return self._group["features"].shape[2]
 
     @property
     def identity(self) -> np.ndarray:
-        return self._group["identity"][:]
+        return self._read("identity", slice(None))
 
     @property
     def camera(self) -> np.ndarray:
-        return self._group["camera"][:]
+        return self._read("camera", slice(None))
 
     @property
     def visibility(self) -> np.ndarray:
-        return self._group["visibility"][:]
+        return self._read("visibility", slice(None))
 
     @property
     def score(self) -> np.ndarray:
-        return self._group["score"][:]
+        return self._read("score", slice(None))
 
     @property
     def key(self) -> list[str]:
-        return self._group["key"].asstr()[:].tolist()
+        return [key.decode() for key in self._read("key", slice(None))]
 
     def features(self, columns: list[int], start: int = 0, stop: int | None = None) -> np.ndarray:
         """Features [n, len(columns) x D] of the images from `start` to `stop`, the given embeddings side by side."""
-        stop = len(self) if stop is None else min(stop, len(self))
-        dataset = self._group["features"]
-        if len(columns) == 1:
-            return dataset[start:stop, columns[0]]
-        return np.concatenate([dataset[start:stop, column] for column in columns], axis=1)
+        read = [self._read("features", (slice(start, stop), column)) for column in columns]
+        return read[0] if len(read) == 1 else np.concatenate(read, axis=1)
 
     def attention(self, index: int) -> np.ndarray:
         """Attention maps [K + 1, h, w] of one image, 0..1, background first."""
-        return self._group["attention"][index].astype(np.float32) / 255
+        return self._read("attention", index).astype(np.float32) / 255
+
+    def _read(self, name: str, selection: object) -> np.ndarray:
+        try:
+            return self._group[name][selection]
+        except OSError as error:
+            raise UserError(f"{self.path}: {name} is damaged; delete it and run embed again ({error})") from None
 
 
 class Embeddings:
@@ -168,7 +175,7 @@ class Embeddings:
 
 @contextmanager
 def reading(path: Path) -> Iterator[Embeddings]:
-    """The embeddings of `path`. Raises UserError for a file that is missing, truncated, foreign, or contradicts itself."""
+    """The embeddings of `path`. Raises UserError for a file that is missing, truncated, foreign or inconsistent."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file; the embed stage writes it")

@@ -1,0 +1,44 @@
+"""Embeddings of images by a trained network."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reid.config import Model, Visibility
+from reid.data.samples import TestBatch, normalised
+from reid.evaluation.store import Split
+from reid.model.attention import visible_above, visible_by_argmax
+from reid.model.bpbreid import BPBReID, Output
+
+
+@torch.inference_mode()
+def embed(network: BPBReID, batch: TestBatch, settings: Model, device: torch.device) -> Split:
+    """What is compared of a batch: global, foreground and K part embeddings with visibility, score and attention."""
+    output = network(normalised(batch.images.to(device)).contiguous(memory_format=torch.channels_last))
+    scores = output.attention[:, 1:].amax(dim=(2, 3))
+    holistic = torch.ones(len(scores), 2, device=device)
+    visible = part_visibility(output.attention, settings.visibility)
+    return Split(
+        key=batch.keys,
+        features=compared_features(output, settings.after_bnneck).float().cpu().numpy(),
+        visibility=torch.cat([holistic.bool(), visible], dim=1).cpu().numpy(),
+        score=torch.cat([holistic, scores], dim=1).float().cpu().numpy(),
+        identity=batch.identities.numpy(),
+        camera=batch.cameras.numpy(),
+        attention=(output.attention * 255).round().to(torch.uint8).cpu().numpy().astype(np.uint8),
+    )
+
+
+def part_visibility(attention: Tensor, settings: Visibility) -> Tensor:
+    """Visibility of the parts [N, K] by the configured rule (Eq. 4)."""
+    if settings.rule == "argmax":
+        return visible_by_argmax(attention)
+    return visible_above(attention, settings.threshold)
+
+
+def compared_features(output: Output, after_bnneck: list[str]) -> Tensor:
+    """Global, foreground and part embeddings [N, K + 2, C], those named `after_bnneck` taken behind their BNNeck."""
+    holistic = [
+        (output.necked if name in after_bnneck else output.embeddings)[name] for name in ("global", "foreground")
+    ]
+    return torch.cat([torch.stack(holistic, dim=1), output.embeddings["parts"]], dim=1)

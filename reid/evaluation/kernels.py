@@ -1,0 +1,90 @@
+"""The inner loops of the evaluation, compiled once and cached beside this file."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True)
+def add_distances(products, rows, columns, row_squares, column_squares, total):
+    """Add the Euclidean distances of an embedding to `total` [Q, B], at its visible `rows` [n] and `columns` [m].
+
+    `products` [n, m] are the scalar products of the features and are overwritten; squared norms are [n] and [m].
+    """
+    for i in range(len(rows)):
+        line, row_square = products[i], row_squares[i]
+        for j in range(len(columns)):
+            line[j] = np.sqrt(max(row_square + column_squares[j] - line[j] - line[j], np.float32(0)))
+        target = total[rows[i]]
+        for j in range(len(columns)):
+            target[columns[j]] += line[j]
+
+
+@njit(cache=True)
+def average(total, common):
+    """Divide `total` [Q, B] by `common` [Q, B], in place, to infinity where nothing is common; returns how often."""
+    apart = 0
+    for i in range(total.shape[0]):
+        for j in range(total.shape[1]):
+            if common[i, j] > 0:
+                total[i, j] /= common[i, j]
+            else:
+                total[i, j] = np.inf
+                apart += 1
+    return apart
+
+
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def add_pair_distances(query, gallery, query_squares, gallery_squares, first, second, total):
+    """Add to `total` [M] the distance between rows `first[i]` of `query` and `second[i]` of `gallery`; -1 adds none.
+
+    By scalar products, as in `add_distances`, so that a pair's distance differs from it by rounding alone.
+    """
+    for pair in range(len(total)):
+        if first[pair] >= 0 and second[pair] >= 0:
+            one, other = query[first[pair]], gallery[second[pair]]
+            product = np.float32(0)
+            for channel in range(len(one)):
+                product += one[channel] * other[channel]
+            squared = query_squares[first[pair]] + gallery_squares[second[pair]] - product - product
+            total[pair] += np.sqrt(max(squared, np.float32(0)))
+
+
+@njit(cache=True)
+def count_nearer(distances, first_column, offsets, columns, thresholds, nearer):
+    """Add to `nearer` [M] how many distances of a block are ahead of each positive in a stable sort.
+
+    `distances` [Q, B] are those of the gallery images from `first_column` on; NaN is nowhere. Positives of query q are
+    `offsets[q]` to `offsets[q + 1]`, with their gallery image in `columns` and their distance in `thresholds`. Ahead is
+    what is nearer, or as near and earlier in the gallery.
+    """
+    width = distances.shape[1]
+    for query in range(len(offsets) - 1):
+        line = distances[query]
+        for positive in range(offsets[query], offsets[query + 1]):
+            threshold, count = thresholds[positive], 0
+            own = min(max(columns[positive] - first_column, -1), width)
+            for j in range(own):
+                count += line[j] <= threshold
+            for j in range(own + 1, width):
+                count += line[j] < threshold
+            nearer[positive] += count
+
+
+@njit(cache=True)
+def keep_nearest(distances, first_column, nearest, nearest_distances):
+    """Merge a block of `distances` [Q, B] into the k nearest images so far, both [Q, k], in the order of a stable sort.
+
+    Free places hold image -1 at a NaN distance. NaN distances of the block are passed over.
+    """
+    keep = nearest.shape[1]
+    for query in range(len(nearest)):
+        images, kept = nearest[query], nearest_distances[query]
+        for j in range(distances.shape[1]):
+            distance = distances[query, j]
+            if np.isnan(distance) or (images[keep - 1] >= 0 and not distance < kept[keep - 1]):
+                continue
+            place = keep - 1
+            while place > 0 and (images[place - 1] < 0 or distance < kept[place - 1]):
+                images[place], kept[place] = images[place - 1], kept[place - 1]
+                place -= 1
+            images[place], kept[place] = first_column + j, distance

@@ -1,0 +1,159 @@
+"""Average precision, CMC and mINP from the rank of each positive, which is counted rather than sorted.
+
+A positive's rank is one more than the number of gallery images ahead of it: nearer, or exactly as near and earlier in
+the gallery (the order of a stable sort). Gallery images of the query's identity and camera take no part; distractors
+(identity 0) do. Each rank needs one comparison an image, and the gallery can come in blocks.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from artefacts.errors import UserError
+from reid.evaluation import kernels
+
+BLOCK = 1024  # gallery images ranked at a time
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Who counts for whom: positives, and `ignored` pairs of the same identity and camera, sorted by query.
+
+    Positives of query q are entries `offsets[q]` to `offsets[q + 1]` of `columns`, in gallery order; `rows` repeats q.
+    """
+
+    offsets: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+    ignored_rows: np.ndarray
+    ignored_columns: np.ndarray
+
+    @property
+    def positives(self) -> np.ndarray:
+        """Number of positives [Q] of each query."""
+        return np.diff(self.offsets)
+
+
+def protocol(
+    query_identity: np.ndarray, gallery_identity: np.ndarray, query_camera: np.ndarray, gallery_camera: np.ndarray
+) -> Protocol:
+    """The single-query protocol of Market-1501 (Section 4.1). Raises UserError where no query has a positive."""
+    order = np.argsort(gallery_identity, kind="stable")
+    sorted_identity = gallery_identity[order]
+    starts = np.searchsorted(sorted_identity, query_identity, "left")
+    counts = np.searchsorted(sorted_identity, query_identity, "right") - starts
+    counts[query_identity <= 0] = 0  # distractors have no identity that could be the same
+    rows = np.repeat(np.arange(len(query_identity)), counts)
+    columns = order[np.arange(len(rows)) + np.repeat(starts - np.cumsum(counts) + counts, counts)]
+    ignored = query_camera[rows] == gallery_camera[columns]
+    if ignored.all():
+        raise UserError(_nothing_to_find(query_identity, gallery_identity, len(rows)))
+    positives = np.bincount(rows[~ignored], minlength=len(query_identity))
+    offsets = np.concatenate([[0], np.cumsum(positives)])
+    return Protocol(offsets, rows[~ignored], columns[~ignored], rows[ignored], columns[ignored])
+
+
+def _nothing_to_find(query_identity: np.ndarray, gallery_identity: np.ndarray, same_camera: int) -> str:
+    if not len(query_identity) or not len(gallery_identity):
+        return "there is no query or no gallery image; see the manifest's split column"
+    if same_camera:
+        return (
+            "every gallery image of a query's identity is of the query's own camera, which the protocol leaves out; "
+            "see the manifest's camera column"
+        )
+    return (
+        f"no query identity ({query_identity[0]}, …) is among the gallery's ({gallery_identity[0]}, …); "
+        "see the manifest's identity column"
+    )
+
+
+class Ranking:
+    """Takes distances block by block; `distances` [M] are the positives', known beforehand.
+
+    `nearest` [Q, keep] and `nearest_distances` are the first `keep` gallery images of each query, -1 and NaN where the
+    gallery has fewer.
+    """
+
+    def __init__(self, protocol: Protocol, distances: np.ndarray, keep: int = 0):
+        self._protocol, self.distances = protocol, distances
+        self._order = np.argsort(protocol.columns, kind="stable")
+        self._ignored_order = np.argsort(protocol.ignored_columns, kind="stable")
+        self._ahead = np.zeros(len(distances), np.int64)
+        self.nearest = np.full((len(protocol.positives), keep), -1)
+        self.nearest_distances = np.full((len(protocol.positives), keep), np.nan, np.float32)
+
+    def add(self, block: np.ndarray, first_column: int) -> None:
+        """Count in the distances `block` [Q, B] of gallery images from `first_column` on; it is overwritten.
+
+        The positives' own distances are put in its place, so that two computations of the same distance cannot
+        disagree, and what takes no part becomes NaN, which is nearer than nothing.
+        """
+        pairs = self._protocol
+        own = _within(pairs.columns, self._order, first_column, block.shape[1])
+        block[pairs.rows[own], pairs.columns[own] - first_column] = self.distances[own]
+        ignored = _within(pairs.ignored_columns, self._ignored_order, first_column, block.shape[1])
+        block[pairs.ignored_rows[ignored], pairs.ignored_columns[ignored] - first_column] = np.nan
+        kernels.count_nearer(block, first_column, pairs.offsets, pairs.columns, self.distances, self._ahead)
+        if self.nearest.shape[1]:
+            kernels.keep_nearest(block, first_column, self.nearest, self.nearest_distances)
+
+    @property
+    def ranks(self) -> np.ndarray:
+        """Rank [M] of each positive, from 1; complete when the whole gallery has been added."""
+        return self._ahead + 1
+
+
+def _within(columns: np.ndarray, order: np.ndarray, first: int, width: int) -> np.ndarray:
+    start, stop = np.searchsorted(columns, [first, first + width], sorter=order)
+    return order[start:stop]
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is measured of each query [Q]: average precision, first and last rank of a positive; NaN without one."""
+
+    average_precision: np.ndarray
+    first: np.ndarray
+    inverse_penalty: np.ndarray  # positives / last rank, whose mean is mINP
+
+    @property
+    def measured(self) -> np.ndarray:
+        """Which queries [Q] have a positive."""
+        return ~np.isnan(self.average_precision)
+
+    def of(self, chosen: np.ndarray) -> "Measures":
+        """The measures of some queries alone, `chosen` by a mask [Q]."""
+        return Measures(self.average_precision[chosen], self.first[chosen], self.inverse_penalty[chosen])
+
+    def summary(self, ranks: tuple[int, ...] = (1, 5, 10, 20)) -> dict[str, float]:
+        """mAP, rank-k and mINP, 0..1, over the measured queries."""
+        cmc = {f"rank-{rank}": float(np.mean(self.first[self.measured] <= rank)) for rank in ranks}
+        mean_precision = float(np.nanmean(self.average_precision))
+        return {"mAP": mean_precision, **cmc, "mINP": float(np.nanmean(self.inverse_penalty))}
+
+    def cmc(self, longest: int = 100) -> np.ndarray:
+        """Share [longest] of measured queries with a positive among the first 1, 2, … images."""
+        first = self.first[self.measured]
+        return (first[:, None] <= np.arange(1, longest + 1)).mean(axis=0)
+
+
+def measures(offsets: np.ndarray, ranks: np.ndarray) -> Measures:
+    """AP = 1/n sum_i i / r_i over the n positives of a query, r_i the i-th smallest of their `ranks`."""
+    positives = np.diff(offsets)
+    query = np.repeat(np.arange(len(positives)), positives)
+    ranks = ranks[np.lexsort((ranks, query))]
+    found = np.arange(len(ranks)) - offsets[query] + 1
+    some = positives > 0
+    values = np.full((3, len(positives)), np.nan)
+    values[0, some] = np.bincount(query, found / ranks, len(positives))[some] / positives[some]
+    values[1, some] = ranks[offsets[:-1][some]]
+    values[2, some] = positives[some] / ranks[offsets[1:][some] - 1]
+    return Measures(*values)
+
+
+def ranked(distances: np.ndarray, pairs: Protocol, keep: int = 0) -> Ranking:
+    """The ranking of a whole matrix of distances [Q, G], which is left as it is."""
+    ranking = Ranking(pairs, distances[pairs.rows, pairs.columns], keep)
+    for start in range(0, distances.shape[1], BLOCK):
+        ranking.add(distances[:, start : start + BLOCK].copy(), start)
+    return ranking

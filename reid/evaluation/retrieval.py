@@ -1,0 +1,102 @@
+"""A whole search: every query against the gallery of an `embeddings.h5`, and what is reported of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from artefacts.progress import bar
+from reid.config import Matching
+from reid.evaluation.distance import PartDistances
+from reid.evaluation.matching import compared_columns, compared_visibility
+from reid.evaluation.ranking import Measures, Protocol, Ranking, measures, protocol
+from reid.evaluation.store import Embeddings
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """The outcome for Q queries: who counted for whom, what was measured, and the first k gallery images [Q, k].
+
+    `query_visible` [Q, P] and `gallery_visible` [G, P] are the visibility scores used; `apart` counts the pairs of
+    query and gallery image that have nothing in common, `apart_positives` those of them that are positives.
+    """
+
+    protocol: Protocol
+    measures: Measures
+    nearest: np.ndarray
+    nearest_distances: np.ndarray
+    query_visible: np.ndarray
+    gallery_visible: np.ndarray
+    apart: int
+    apart_positives: int
+
+
+def retrieve(file: Embeddings, matching: Matching, keep: int = 0, chosen: np.ndarray | None = None) -> Retrieval:
+    """Search the gallery for all queries, or for those of the numbers `chosen`, under one matching."""
+    chosen = np.arange(len(file.query)) if chosen is None else chosen
+    query_identity, query_camera = file.query.identity[chosen], file.query.camera[chosen]
+    pairs = protocol(query_identity, file.gallery.identity, query_camera, file.gallery.camera)
+    columns = compared_columns(matching.embeddings, file.names)
+    query_visible = compared_visibility(file.query.visibility, columns, matching.visibility)
+    gallery_visible = compared_visibility(file.gallery.visibility, columns, matching.visibility)
+    distances = PartDistances(file, columns, query_visible, gallery_visible, matching.normalise, chosen)
+    ranking = Ranking(pairs, distances.pairs(pairs.rows, pairs.columns), keep)
+    apart = 0
+    with bar(len(file.gallery), f"comparing {'+'.join(matching.embeddings)}", "image") as progress:
+        for start, stop in distances.blocks():
+            block, infinite = distances.block(start, stop)
+            ranking.add(block, start)
+            apart += infinite
+            progress.update(stop - start)
+    return Retrieval(
+        pairs,
+        measures(pairs.offsets, ranking.ranks),
+        ranking.nearest,
+        ranking.nearest_distances,
+        query_visible[chosen],
+        gallery_visible,
+        apart,
+        int(np.isinf(ranking.distances).sum()),
+    )
+
+
+def report(file: Embeddings, matching: Matching) -> dict:
+    """What a matching is worth, ready for JSON: measures, CMC curve, measures by visible parts, counts."""
+    found = retrieve(file, matching)
+    return {
+        "embeddings": list(compared_columns(matching.embeddings, file.names)),
+        "measures": found.measures.summary(),
+        "cmc": found.measures.cmc().tolist(),
+        "by_visible_parts": _by_visible_parts(found.measures, file.query.visibility[:, -len(file.parts) :].sum(axis=1)),
+        "counts": _counts(file, found),
+    }
+
+
+def _by_visible_parts(measured: Measures, visible_parts: np.ndarray) -> list[dict]:
+    """mAP and rank-1 of the queries that show 0, 1, … parts."""
+    rows = []
+    for parts in np.unique(visible_parts[measured.measured]):
+        chosen = measured.measured & (visible_parts == parts)
+        summary = measured.of(chosen).summary()
+        rows.append(
+            {"visible_parts": int(parts), "queries": int(chosen.sum())} | {k: summary[k] for k in ("mAP", "rank-1")}
+        )
+    return rows
+
+
+def _counts(file: Embeddings, found: Retrieval) -> dict[str, float]:
+    query_identity, gallery_identity = file.query.identity, file.gallery.identity
+    pairs = len(query_identity) * len(gallery_identity)
+    compared = found.query_visible.sum(axis=0, dtype=np.int64) @ found.gallery_visible.sum(axis=0, dtype=np.int64)
+    return {
+        "queries": len(query_identity),
+        "queries_without_positive": int((~found.measures.measured).sum()),
+        "query_identities": len(np.unique(query_identity)),
+        "gallery": len(gallery_identity),
+        "gallery_identities": len(np.unique(gallery_identity[gallery_identity > 0])),
+        "distractors": int((gallery_identity <= 0).sum()),
+        "pairs": pairs,
+        "embeddings_compared_per_pair": float(compared / pairs),
+        "pairs_with_nothing_in_common": found.apart,
+        "positive_pairs": len(found.protocol.rows),
+        "positive_pairs_with_nothing_in_common": found.apart_positives,
+    }

@@ -1,0 +1,39 @@
+"""Compare query with gallery under one matching, and measure the ranking (Sections 3.4 and 4.1)."""
+
+import argparse
+from pathlib import Path
+
+from artefacts.files import write_json
+from artefacts.provenance import provenance
+from parsing.config import Section
+from reid.config import Matching
+from reid.evaluation.matching import separated
+from reid.evaluation.retrieval import report
+from reid.evaluation.store import reading
+
+
+class Evaluation(Section):
+    """The slice of the configuration that decides this stage."""
+
+    name: str
+    matching: Matching
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", required=True, help="JSON: name, matching")
+    parser.add_argument("--embeddings", type=Path, required=True, help="input of the embed stage")
+    parser.add_argument("--metrics", type=Path, required=True, help="output JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write {matching}.json: `results` holds one report, or with `separately` one for each embedding by its name."""
+    config = Evaluation.model_validate_json(arguments.config)
+    with reading(arguments.embeddings) as file:
+        single = {config.name: config.matching}
+        matchings = separated(config.matching, file.names) if config.matching.separately else single
+        results = {name: report(file, matching) for name, matching in matchings.items()}
+    record = provenance("reid.stages.evaluate", config.model_dump(), {"embeddings": arguments.embeddings})
+    write_json(arguments.metrics, {"matching": config.name, "results": results, "provenance": record})
+    for name, result in results.items():
+        measures = result["measures"]
+        print(f"{name}: mAP {measures['mAP']:.1%}, rank-1 {measures['rank-1']:.1%}")
