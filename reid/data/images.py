@@ -1,42 +1,32 @@
-"""Decoding of images: JPEG and PNG only, no larger than a person crop can be, always RGB."""
+"""Images of a dataset: their pixels at a network's size."""
 
-import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import torch
+from torch.nn.functional import interpolate
 
 from artefacts.errors import UserError
+from artefacts.images import UnreadableImage, read_rgb
 from reid.data.manifest import ImageRow
-
-SUFFIXES = (".jpg", ".jpeg", ".png")
-MAX_PIXELS = 25_000_000  # of one image; a file that claims more is a decompression bomb, or no person crop
-
-
-def open_image(source: Path | io.BytesIO) -> Image.Image:
-    """An image whose header alone has been read. Raises OSError if it is not a JPEG or PNG, or far too large."""
-    try:
-        image = Image.open(source, formats=("JPEG", "PNG"))
-    except (Image.DecompressionBombError, ValueError, SyntaxError) as error:
-        raise OSError(str(error)) from None
-    if image.width * image.height > MAX_PIXELS:
-        raise OSError(f"{image.width} x {image.height} pixels are more than the {MAX_PIXELS:,} that are decoded")
-    return image
 
 
 def load_image(root: Path, row: ImageRow, size: tuple[int, int]) -> np.ndarray:
     """The RGB image of a manifest's row, resized to `size` (height, width): [H, W, 3] uint8.
 
+    Bilinear, antialiased when it shrinks; torch does it two to three times faster than Pillow, equal within rounding.
     Raises UserError if the image cannot be read, or is no longer as large as the manifest says.
     """
     path = root / row.key
     try:
-        with open_image(path) as image:
-            if image.size != (row.width, row.height):
-                raise OSError(f"is {image.width} x {image.height} pixels, not {row.width} x {row.height}")
-            image = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"{path}: has changed since the manifest ({error}); run the manifest stage again") from None
-    if image.size != size[::-1]:
-        image = image.resize(size[::-1], Image.Resampling.BILINEAR)
-    return np.asarray(image)
+        image = read_rgb(path)
+    except UnreadableImage as error:
+        raise UserError(f"{path}: cannot be read any more ({error}); run the manifest stage again") from None
+    if image.size != (row.width, row.height):
+        now = f"{image.width} x {image.height}, not {row.width} x {row.height}"
+        raise UserError(f"{path}: has changed since the manifest ({now} pixels); run the manifest stage again")
+    pixels = np.array(image)
+    if pixels.shape[:2] == tuple(size):
+        return pixels
+    batch = torch.from_numpy(pixels).permute(2, 0, 1)[None]  # channels last in memory, which is the fast path
+    return interpolate(batch, size, mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
