@@ -7,6 +7,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 BEHIND_TRANSPARENCY = (124, 116, 104)  # the mean colour of ImageNet
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")  # whatever its name; others may start programs (EPS) or have no use
+MAX_PIXELS = 25_000_000  # an image that claims more is no person crop, and could fill the memory
 SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # a 16-bit PNG opens as I;16, or as I in older Pillow
 
 
@@ -22,7 +24,9 @@ def read_rgb(source: Path | bytes) -> Image.Image:
     """
     try:
         content = source if isinstance(source, bytes) else source.read_bytes()
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels are more than the {MAX_PIXELS:,} allowed")
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image))
     except FileNotFoundError:
