@@ -8,38 +8,6 @@
 # Pictures show the dataset's first seed.
 
 
-def trained_model(wildcards):
-    return f"results/{trained_on(wildcards.dataset)}/{wildcards.model}/seed{wildcards.seed}/model.safetensors"
-
-
-def all_metrics(wildcards):
-    """Metrics of every seed of the dataset under every matching of the model."""
-    return expand(
-        "results/{{dataset}}/{{model}}/seed{seed}/{matching}.json",
-        seed=CONFIG.datasets[wildcards.dataset].seeds,
-        matching=matchings_of(wildcards.model),
-    )
-
-
-def first_embeddings(wildcards):
-    seed = CONFIG.datasets[wildcards.dataset].seeds[0]
-    return f"results/{wildcards.dataset}/{wildcards.model}/seed{seed}/embeddings.h5"
-
-
-def summary_slice(wildcards):
-    model, dataset = CONFIG.model(wildcards.model), CONFIG.datasets[wildcards.dataset]
-    return slice_of(**dict(wildcards.items()), matching=model.matching, also=model.also, seeds=dataset.seeds)
-
-
-def ranking_slice(wildcards):
-    matching = CONFIG.matchings[CONFIG.model(wildcards.model).matching]
-    return slice_of(root=CONFIG.datasets[wildcards.dataset].root, matching=matching, queries=CONFIG.pictures.queries)
-
-
-def attention_slice(wildcards):
-    return slice_of(root=CONFIG.datasets[wildcards.dataset].root, images=CONFIG.pictures.images)
-
-
 rule embed:
     input:
         manifest="results/{dataset}/manifest.csv",
@@ -56,9 +24,7 @@ rule embed:
     resources:
         gpu=1,
     params:
-        config=lambda wildcards: slice_of(
-            model=CONFIG.model(wildcards.model), root=CONFIG.datasets[wildcards.dataset].root
-        ),
+        config=embed_slice,
         code=code_digest("reid.stages.embed"),
     message:
         "Embedding {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed} (progress: {log})"
@@ -80,7 +46,7 @@ rule evaluate:
         "../../envs/reid.yaml"
     threads: 4
     params:
-        config=lambda wildcards: slice_of(matching=CONFIG.matchings[wildcards.matching], name=wildcards.matching),
+        config=evaluate_slice,
         code=code_digest("reid.stages.evaluate"),
     message:
         "Evaluating {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}, matching {wildcards.matching}"
@@ -90,7 +56,7 @@ rule evaluate:
 
 rule summarise:
     input:
-        all_metrics,
+        metrics_of_seeds,
     output:
         "results/{dataset}/{model}/metrics.json",
     log:
@@ -101,7 +67,7 @@ rule summarise:
         "../../envs/reid.yaml"
     threads: 1
     params:
-        config=summary_slice,
+        config=summarise_slice,
         code=code_digest("reid.stages.summarise"),
     message:
         "Summarising {wildcards.model} on {wildcards.dataset} over its seeds"
@@ -123,7 +89,7 @@ rule rank:
         "../../envs/reid.yaml"
     threads: 4
     params:
-        config=ranking_slice,
+        config=rank_slice,
         code=code_digest("reid.stages.rank"),
     message:
         "Drawing rankings of {wildcards.model} on {wildcards.dataset}"
@@ -135,7 +101,7 @@ rule rank:
 rule attention:
     input:
         embeddings=first_embeddings,
-        labels=lambda wildcards: f"results/{wildcards.dataset}/parsing/{scheme_of(wildcards.dataset)}.h5",
+        labels=known_labels,
     output:
         "results/{dataset}/{model}/attention.png",
     log:

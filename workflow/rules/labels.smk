@@ -6,33 +6,10 @@
 #   results/{dataset}/parsing/{scheme}.qc.json, .png    what the labels are worth, contact sheet
 
 
-def checkpoint(wildcards):
-    """The PifPaf weights of a dataset: a shipped file, a user's, or one that rule train_pifpaf makes."""
-    name = CONFIG.datasets[wildcards.dataset].pifpaf
-    network = CONFIG.pifpaf[name]
-    advice = f"download {network.source or 'it'} and put it there, or change pifpaf.{name}.weights"
-    return present(network.weights, advice)
-
-
-def network_slice(wildcards):
-    dataset = CONFIG.datasets[wildcards.dataset]
-    return slice_of(root=dataset.root, pifpaf=CONFIG.pifpaf[dataset.pifpaf], labels=CONFIG.labels)
-
-
-def scheme_slice(wildcards):
-    name = wildcards.scheme
-    return slice_of(scheme=CONFIG.schemes[name], scheme_name=name, labels=CONFIG.labels)
-
-
-def drawn_truth(wildcards):
-    """The ground truth of a drawn dataset; nothing for others."""
-    return f"results/{wildcards.dataset}/source/truth.h5" if CONFIG.datasets[wildcards.dataset].synthetic else []
-
-
 rule fields:
     input:
         manifest="results/{dataset}/manifest.csv",
-        checkpoint=checkpoint,
+        checkpoint=pifpaf_weights,
     output:
         temp("results/{dataset}/parsing/fields/{shard}.h5"),
     log:
@@ -45,7 +22,7 @@ rule fields:
     resources:
         gpu=1,
     params:
-        config=network_slice,
+        config=fields_slice,
         code=code_digest("parsing.stages.fields"),
     message:
         "Finding body parts in {wildcards.dataset}, shard {wildcards.shard} (progress: {log})"
@@ -72,7 +49,7 @@ rule merge:
         "../../envs/parsing.yaml"
     threads: 1
     params:
-        config=slice_of(labels=CONFIG.labels),
+        config=merge_slice,
         code=code_digest("parsing.stages.merge"),
     message:
         "Merging the body parts of {wildcards.dataset} (progress: {log})"
@@ -94,7 +71,7 @@ rule labels:
         "../../envs/parsing.yaml"
     threads: 1
     params:
-        config=scheme_slice,
+        config=labels_slice,
         code=code_digest("parsing.stages.labels"),
     message:
         "Labelling {wildcards.dataset} with the parts of {wildcards.scheme} (progress: {log})"
@@ -119,7 +96,7 @@ rule quality:
         "../../envs/parsing.yaml"
     threads: 1
     params:
-        config=lambda wildcards: slice_of(root=CONFIG.datasets[wildcards.dataset].root),
+        config=quality_slice,
         code=code_digest("parsing.stages.quality"),
         truth=lambda wildcards, input: f"--truth {input.truth}" if input.truth else "",
     message:

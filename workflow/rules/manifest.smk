@@ -3,22 +3,6 @@
 #   results/{dataset}/manifest.csv   key, split, identity, camera, width, height, sha256; one row an image
 
 
-def drawn_index(wildcards):
-    """The list of drawn images; nothing for a dataset of the user's, whose folder must be there."""
-    dataset = CONFIG.datasets[wildcards.dataset]
-    if dataset.synthetic:
-        return f"results/{wildcards.dataset}/source/index.csv"
-    advice = f"put the dataset there, or point datasets.{wildcards.dataset}.root at it (datasets are not downloaded)"
-    present(dataset.root, advice)
-    return []
-
-
-def images_found(wildcards):
-    """Digest of the folder listing of a user's dataset, so that exchanged images are noticed."""
-    dataset = CONFIG.datasets[wildcards.dataset]
-    return "drawn" if dataset.synthetic else listing_digest(dataset.root)
-
-
 rule manifest:
     input:
         index=drawn_index,
@@ -32,7 +16,7 @@ rule manifest:
         "../../envs/reid.yaml"
     threads: 1
     params:
-        config=lambda wildcards: slice_of(name=wildcards.dataset, dataset=CONFIG.datasets[wildcards.dataset]),
+        config=manifest_slice,
         code=code_digest("reid.stages.manifest"),
         images=images_found,
         index=lambda wildcards, input: f"--index {input.index}" if input.index else "",

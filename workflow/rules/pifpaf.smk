@@ -4,22 +4,12 @@
 # Asked for by name, or where pifpaf.*.weights points at such a checkpoint; the others are files of the user's.
 
 
-def drawn(key, file):
-    """Input function: a file of the drawn dataset that `key` of the pifpaf entry names."""
-    return lambda wildcards: f"results/{getattr(CONFIG.pifpaf[wildcards.pifpaf], key)}/source/{file}"
-
-
-def pifpaf_training(wildcards):
-    network = CONFIG.pifpaf[wildcards.pifpaf]
-    return slice_of(training=network.training, size=network.size)
-
-
 rule train_pifpaf:
     input:
-        index=drawn("train_on", "index.csv"),
-        truth=drawn("train_on", "truth.h5"),
-        validation_index=drawn("validate_on", "index.csv"),
-        validation_truth=drawn("validate_on", "truth.h5"),
+        index=drawn_for_pifpaf("train_on", "index.csv"),
+        truth=drawn_for_pifpaf("train_on", "truth.h5"),
+        validation_index=drawn_for_pifpaf("validate_on", "index.csv"),
+        validation_truth=drawn_for_pifpaf("validate_on", "truth.h5"),
     output:
         checkpoint="results/pifpaf/{pifpaf}/checkpoint.safetensors",
         report="results/pifpaf/{pifpaf}/checkpoint.json",
@@ -33,7 +23,7 @@ rule train_pifpaf:
     resources:
         gpu=1,
     params:
-        config=pifpaf_training,
+        config=train_pifpaf_slice,
         code=code_digest("parsing.stages.train_pifpaf"),
         state="state/pifpaf/{pifpaf}",
     message:

@@ -16,7 +16,7 @@ rule draw:
         "../../envs/reid.yaml"
     threads: 8
     params:
-        config=lambda wildcards: slice_of(**dict(CONFIG.datasets[wildcards.dataset].synthetic)),
+        config=draw_slice,
         code=code_digest("reid.stages.draw"),
     message:
         "Drawing {wildcards.dataset} (progress: {log})"

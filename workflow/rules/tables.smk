@@ -3,11 +3,6 @@
 #   results/tables/{table}.csv, .md, .tex
 
 
-def metrics_of_rows(wildcards):
-    rows = CONFIG.tables[wildcards.table].rows
-    return list(dict.fromkeys(f"results/{row['dataset']}/{row['model']}/metrics.json" for row in rows))
-
-
 rule tabulate:
     input:
         metrics_of_rows,
@@ -23,7 +18,7 @@ rule tabulate:
         "../../envs/reid.yaml"
     threads: 1
     params:
-        config=lambda wildcards: slice_of(**dict(CONFIG.tables[wildcards.table])),
+        config=tabulate_slice,
         code=code_digest("reid.stages.tabulate"),
     message:
         "Writing table {wildcards.table}"

@@ -5,15 +5,10 @@
 # of a failed job: a killed training goes on from there.
 
 
-def training_slice(wildcards):
-    root = CONFIG.datasets[wildcards.dataset].root
-    return slice_of(model=CONFIG.model(wildcards.model), root=root, seed=int(wildcards.seed))
-
-
 rule train:
     input:
         manifest="results/{dataset}/manifest.csv",
-        labels=lambda wildcards: f"results/{wildcards.dataset}/parsing/{scheme_of(wildcards.dataset)}.h5",
+        labels=known_labels,
     output:
         model="results/{dataset}/{model}/seed{seed}/model.safetensors",
         history="results/{dataset}/{model}/seed{seed}/history.csv",
@@ -27,7 +22,7 @@ rule train:
     resources:
         gpu=1,
     params:
-        config=training_slice,
+        config=train_slice,
         code=code_digest("reid.stages.train"),
         state="state/{dataset}/{model}/seed{seed}",
     message:

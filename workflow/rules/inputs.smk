@@ -1,0 +1,73 @@
+# Which files a job reads, where their names do not follow from the output's alone: input functions, no rules.
+
+
+def drawn_index(wildcards):
+    """The list of drawn images; nothing for a dataset of the user's, whose folder must be there."""
+    name, dataset = wildcards.dataset, CONFIG.datasets[wildcards.dataset]
+    if dataset.synthetic:
+        return f"results/{name}/source/index.csv"
+    present(dataset.root, f"put the dataset there, or change datasets.{name}.root (datasets are never downloaded)")
+    return []
+
+
+def images_found(wildcards):
+    """Digest of the listing of a user's dataset, so that added, removed and exchanged images are noticed."""
+    dataset = CONFIG.datasets[wildcards.dataset]
+    return "drawn" if dataset.synthetic else listing_digest(dataset.root)
+
+
+def drawn_truth(wildcards):
+    """The ground truth of a drawn dataset; nothing for others."""
+    return f"results/{wildcards.dataset}/source/truth.h5" if CONFIG.datasets[wildcards.dataset].synthetic else []
+
+
+def drawn_for_pifpaf(key, file):
+    """Input function: a file of the drawn dataset that `key` of the pifpaf entry names."""
+    return lambda wildcards: f"results/{getattr(CONFIG.pifpaf[wildcards.pifpaf], key)}/source/{file}"
+
+
+def pifpaf_weights(wildcards):
+    """The PifPaf weights of a dataset: a shipped file, a user's, or one that rule train_pifpaf makes."""
+    name = CONFIG.datasets[wildcards.dataset].pifpaf
+    network = CONFIG.pifpaf[name]
+    source = network.source or Path(network.weights).name
+    return present(network.weights, f"download {source} and put it there, or change pifpaf.{name}.weights")
+
+
+def trained_on(dataset):
+    """The dataset whose training half serves `dataset`: itself, unless it has none."""
+    return CONFIG.datasets[dataset].trains_on or dataset
+
+
+def known_labels(wildcards):
+    """The dataset's labels in the part scheme that its models know."""
+    scheme = CONFIG.datasets[trained_on(wildcards.dataset)].scheme
+    return f"results/{wildcards.dataset}/parsing/{scheme}.h5"
+
+
+def trained_model(wildcards):
+    return f"results/{trained_on(wildcards.dataset)}/{wildcards.model}/seed{wildcards.seed}/model.safetensors"
+
+
+def first_embeddings(wildcards):
+    """Embeddings of the dataset's first seed, which the pictures show."""
+    seed = CONFIG.datasets[wildcards.dataset].seeds[0]
+    return f"results/{wildcards.dataset}/{wildcards.model}/seed{seed}/embeddings.h5"
+
+
+def metrics_of_seeds(wildcards):
+    """Metrics of every seed of the dataset under every matching of the model."""
+    model = CONFIG.model(wildcards.model)
+    return expand(
+        "results/{dataset}/{model}/seed{seed}/{matching}.json",
+        dataset=wildcards.dataset,
+        model=wildcards.model,
+        seed=CONFIG.datasets[wildcards.dataset].seeds,
+        matching=dict.fromkeys([model.matching, *model.also]),
+    )
+
+
+def metrics_of_rows(wildcards):
+    """Metrics behind every row of a table."""
+    rows = CONFIG.tables[wildcards.table].rows
+    return list(dict.fromkeys(f"results/{row['dataset']}/{row['model']}/metrics.json" for row in rows))

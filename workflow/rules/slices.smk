@@ -1,0 +1,66 @@
+# Which part of config.yaml each stage reads: its `--config`, and what makes it run again. No rules.
+
+
+def root(wildcards):
+    """Folder of a dataset's images."""
+    return CONFIG.datasets[wildcards.dataset].root
+
+
+def draw_slice(wildcards):
+    return slice_of(**dict(CONFIG.datasets[wildcards.dataset].synthetic))
+
+
+def manifest_slice(wildcards):
+    return slice_of(name=wildcards.dataset, dataset=CONFIG.datasets[wildcards.dataset])
+
+
+def train_pifpaf_slice(wildcards):
+    network = CONFIG.pifpaf[wildcards.pifpaf]
+    return slice_of(training=network.training, size=network.size)
+
+
+def fields_slice(wildcards):
+    network = CONFIG.pifpaf[CONFIG.datasets[wildcards.dataset].pifpaf]
+    return slice_of(root=root(wildcards), pifpaf=network, labels=CONFIG.labels)
+
+
+def merge_slice(wildcards):
+    return slice_of(labels=CONFIG.labels)
+
+
+def labels_slice(wildcards):
+    return slice_of(scheme=CONFIG.schemes[wildcards.scheme], scheme_name=wildcards.scheme, labels=CONFIG.labels)
+
+
+def quality_slice(wildcards):
+    return slice_of(root=root(wildcards))
+
+
+def train_slice(wildcards):
+    return slice_of(model=CONFIG.model(wildcards.model), root=root(wildcards), seed=int(wildcards.seed))
+
+
+def embed_slice(wildcards):
+    return slice_of(model=CONFIG.model(wildcards.model), root=root(wildcards))
+
+
+def evaluate_slice(wildcards):
+    return slice_of(matching=CONFIG.matchings[wildcards.matching], name=wildcards.matching)
+
+
+def summarise_slice(wildcards):
+    model, seeds = CONFIG.model(wildcards.model), CONFIG.datasets[wildcards.dataset].seeds
+    return slice_of(**dict(wildcards.items()), matching=model.matching, also=model.also, seeds=seeds)
+
+
+def rank_slice(wildcards):
+    matching = CONFIG.matchings[CONFIG.model(wildcards.model).matching]
+    return slice_of(root=root(wildcards), matching=matching, queries=CONFIG.pictures.queries)
+
+
+def attention_slice(wildcards):
+    return slice_of(root=root(wildcards), images=CONFIG.pictures.images)
+
+
+def tabulate_slice(wildcards):
+    return slice_of(**dict(CONFIG.tables[wildcards.table]))
