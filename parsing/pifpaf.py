@@ -26,6 +26,7 @@ from artefacts.errors import UserError
 PAD_COLOUR = (124, 116, 104)  # openpifpaf's padding, the ImageNet mean in 0..255
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CIF_COMPONENTS, CAF_COMPONENTS = 5, 8  # of CompositeField4: width, confidence, x, y, ... (openpifpaf 0.13, 0.14)
+MULTIPLE = 16  # images are padded to a multiple of this, plus one
 CONFIDENCE = 1  # index of the confidence among them; openpifpaf 0.12 had it at 0
 VISIBLE_ONLY = 1  # encoders take keypoints whose visibility is above this: 2 = seen
 
@@ -73,7 +74,7 @@ def network_stride(network: nn.Module) -> int:
 def prepare(images: Tensor) -> Tensor:
     """RGB images [N, 3, H, W] uint8 -> network input, padded in the middle to 16 k + 1 and normalised (ImageNet)."""
     height, width = images.shape[-2:]
-    extra_height, extra_width = -(height - 1) % 16, -(width - 1) % 16
+    extra_height, extra_width = -(height - 1) % MULTIPLE, -(width - 1) % MULTIPLE
     top, left = extra_height // 2, extra_width // 2
     padded = torch.tensor(PAD_COLOUR, dtype=torch.uint8, device=images.device).view(1, 3, 1, 1)
     padded = padded.repeat(len(images), 1, height + extra_height, width + extra_width)
@@ -86,7 +87,13 @@ def prepare(images: Tensor) -> Tensor:
 def padding_offset(size: tuple[int, int]) -> tuple[int, int]:
     """(left, top) pixels that `prepare` puts before an image of `size` (height, width)."""
     height, width = size
-    return (-(width - 1) % 16) // 2, (-(height - 1) % 16) // 2
+    return (-(width - 1) % MULTIPLE) // 2, (-(height - 1) % MULTIPLE) // 2
+
+
+def map_grid(size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """(h, w) cells of the maps of an image of `size` (height, width)."""
+    height, width = (length + -(length - 1) % MULTIPLE for length in size)
+    return (height - 1) // stride + 1, (width - 1) // stride + 1
 
 
 @torch.inference_mode()

@@ -1,0 +1,16 @@
+"""`python -m parsing STAGE`: the stages from images to part labels."""
+
+import sys
+
+from artefacts.command import run
+
+STAGES = {
+    "train-pifpaf": "train a PifPaf network of our own on people with known keypoints",
+    "fields": "confidence maps and skeletons of one shard of a dataset's images",
+    "merge": "put the shards together, one row for each image of the manifest",
+    "labels": "part labels under one scheme",
+    "quality": "what the labels are worth, with a contact sheet",
+}
+
+if __name__ == "__main__":
+    sys.exit(run("parsing", STAGES))

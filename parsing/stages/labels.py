@@ -1,0 +1,72 @@
+"""Part labels of a dataset under one scheme, from its maps (Section 3.1.2)."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from artefacts.errors import UserError
+from artefacts.progress import track
+from artefacts.provenance import provenance
+from parsing.config import Labels, Scheme, Section
+from parsing.masks import MaskMaker
+from parsing.schemes import part_scheme
+from parsing.store import UNKNOWN, FieldFile, write_labels
+
+NAMED = 5  # images that an error names
+
+
+class LabelsConfig(Section):
+    """The slice of the configuration that this stage reads."""
+
+    scheme: Scheme
+    scheme_name: str
+    labels: Labels
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", required=True, help="scheme, scheme_name, labels, JSON")
+    parser.add_argument("--fields", type=Path, required=True, help="HDF5 of all maps")
+    parser.add_argument("--labels", type=Path, required=True, help="output HDF5")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    config = LabelsConfig.model_validate_json(arguments.config)
+    fields = FieldFile(arguments.fields)
+    if config.labels.unreadable == "fail":
+        _must_be_readable(fields)
+    scheme = part_scheme(config.scheme)
+    maker = MaskMaker(scheme, fields.input_size, fields.stride, fields.grid, config.labels.threshold)
+    rows = _rows(fields, maker, gated=config.labels.kind == "gated")
+    made = {"scheme": config.scheme, "scheme_name": config.scheme_name}
+    made |= {"kind": config.labels.kind, "threshold": config.labels.threshold}
+    record = provenance("parsing.stages.labels", _plain(made), {"fields": arguments.fields})
+    names, mirrored = list(scheme.part_names), list(scheme.mirrored)
+    rows = track(rows, f"labelling parts of scheme {config.scheme_name}", "image", len(fields))
+    write_labels(arguments.labels, maker.grid, names, mirrored, len(fields), rows, record)
+
+
+def _plain(content: dict) -> dict:
+    return {name: value.model_dump(mode="json") if isinstance(value, Section) else value for name, value in content.items()}
+
+
+def _must_be_readable(fields: FieldFile) -> None:
+    bad = [key for key, status in zip(fields.keys, fields.statuses, strict=True) if status == "unreadable"]
+    if bad:
+        named = "; ".join(f"{key} ({fields.problem(key)})" for key in bad[:NAMED])
+        more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+        raise UserError(
+            f"{fields.path}: {len(bad)} of {len(fields)} images cannot be read: {named}{more}; mend them, or set "
+            "labels.unreadable to leave_out"
+        )
+
+
+def _rows(fields: FieldFile, maker: MaskMaker, gated: bool) -> Iterator[dict]:
+    for key in fields.keys:
+        status = fields.status(key)
+        confidences = maker.confidences(fields.confidences(key), fields.skeletons(key) if gated else None)
+        labels = maker.labels(confidences)
+        if status in ("ok", "several") and np.all(labels == UNKNOWN):
+            status = "nobody"
+        yield {"key": key, "status": status, "labels": labels, "confidences": confidences}
