@@ -130,6 +130,7 @@ class Table(Section):
     title: str
     rows: list[dict[Literal["label", "dataset", "model", "matching"], str]]
     seeds: list[Annotated[int, Field(ge=0)]] | None = None  # null: the dataset's
+    published: Literal["table1", "table2", "table3", "table4"] | None = None  # of the paper, whose rows stand first
 
 
 class Pictures(Section):
