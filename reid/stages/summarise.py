@@ -1,0 +1,70 @@
+"""Mean and spread of a model's metrics over its seeds, for the default matching and the others asked for."""
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+
+from artefacts.errors import UserError
+from artefacts.files import write_json
+from artefacts.provenance import provenance
+from parsing.config import Section
+
+
+class Summary(Section):
+    """The slice of the configuration that decides this stage."""
+
+    dataset: str
+    model: str
+    matching: str
+    also: list[str]
+    seeds: list[int]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", required=True, help="JSON: dataset, model, matching, also, seeds")
+    parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="seed{seed}/{matching}.json files")
+    parser.add_argument("--summary", type=Path, required=True, help="output JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write metrics.json: `results` by matching (`each/head` for one embedding of a separate matching), `counts`."""
+    config = Summary.model_validate_json(arguments.config)
+    files = {(path.parent.name, path.stem): path for path in arguments.metrics}
+    results: dict[str, dict] = {}
+    counts: dict[str, dict] = {}
+    for matching in dict.fromkeys((config.matching, *config.also)):
+        by_seed = {seed: _read(files, seed, matching) for seed in config.seeds}
+        for name in by_seed[config.seeds[0]]:
+            row = name if name == matching else f"{matching}/{name}"
+            results[row] = _over_seeds({seed: reports[name]["measures"] for seed, reports in by_seed.items()})
+            counts[row] = {str(seed): reports[name]["counts"] for seed, reports in by_seed.items()}
+    inputs = {f"{seed}/{matching}": path for (seed, matching), path in sorted(files.items())}
+    record = provenance("reid.stages.summarise", config.model_dump(), inputs)
+    write_json(arguments.summary, {**config.model_dump(), "results": results, "counts": counts, "provenance": record})
+    print(f"{config.dataset}/{config.model}: " + _shown(results[next(iter(results))]))
+
+
+def _read(files: dict[tuple[str, str], Path], seed: int, matching: str) -> dict:
+    path = files.get((f"seed{seed}", matching))
+    if path is None:
+        raise UserError(f"seed{seed}/{matching}.json is not among the metrics; run evaluate for it")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["results"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: not metrics of the evaluate stage; run it again ({error})") from None
+
+
+def _over_seeds(measures: dict[int, dict[str, float]]) -> dict[str, dict]:
+    """Per measure its mean, sample standard deviation (none of one seed), count, and value by seed."""
+    summary = {}
+    for name in next(iter(measures.values())):
+        values = {str(seed): measured[name] for seed, measured in measures.items()}
+        numbers = list(values.values())
+        spread = statistics.stdev(numbers) if len(numbers) > 1 else None
+        summary[name] = {"mean": statistics.fmean(numbers), "spread": spread, "count": len(numbers), "values": values}
+    return summary
+
+
+def _shown(result: dict) -> str:
+    return ", ".join(f"{name} {result[name]['mean']:.1%}" for name in ("mAP", "rank-1"))

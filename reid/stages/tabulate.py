@@ -1,0 +1,37 @@
+"""Write a table of results as CSV, Markdown and LaTeX, and print it."""
+
+import argparse
+import json
+from pathlib import Path
+
+from artefacts.errors import UserError
+from artefacts.files import write_text
+from reid.config import Table
+from reid.tables import comma_separated, lines, markdown, tex
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", required=True, help="entry of `tables`, JSON")
+    parser.add_argument("--metrics", type=Path, nargs="*", default=[], help="metrics.json of the rows' models")
+    parser.add_argument("--csv", type=Path, required=True)
+    parser.add_argument("--markdown", type=Path, required=True)
+    parser.add_argument("--tex", type=Path, required=True)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    table = Table.model_validate_json(arguments.config)
+    rows = lines(table, [_read(path) for path in arguments.metrics])
+    write_text(arguments.csv, comma_separated(rows))
+    write_text(arguments.tex, tex(table, rows))
+    write_text(arguments.markdown, markdown(table, rows))
+    print(markdown(table, rows))
+
+
+def _read(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a metrics.json; run summarise again ({error})") from None
+    if not {"dataset", "model", "results"} <= set(content):
+        raise UserError(f"{path}: has no dataset, model and results; run summarise again")
+    return content
