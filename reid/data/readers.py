@@ -16,9 +16,7 @@ from artefacts.errors import UserError
 from reid.data.manifest import is_inside
 
 FOLDERS = {"bounding_box_train": "train", "query": "query", "bounding_box_test": "gallery"}
-NAME = re.compile(
-    r"(?P<identity>-1|[0-9]{1,9})_c(?P<camera>[0-9]{1,4})(s[0-9]+)?([_.-][\w.+@=-]*)?\.[a-z]+", re.IGNORECASE
-)
+NAME = re.compile(r"(?P<identity>-1|[0-9]{1,9})_c(?P<camera>[0-9]{1,4})(s[0-9]+)?([_.-][\w.+@=-]*)?")
 PATTERN = "IDENTITY_cCAMERA_… as in 0002_c1s1_000451_03.jpg or 0005_c2_f0046985.jpg"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 JUNK = -1

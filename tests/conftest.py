@@ -1,0 +1,29 @@
+"""Fixtures that several tests share."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reid.config import Config, load
+from tests.people import People, draw, stage, write_true_labels
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory) -> People:
+    """Drawn once for all tests; copy it before changing anything."""
+    folder = tmp_path_factory.mktemp("people")
+    index = draw(folder)
+    entry = {"reader": "market1501", "root": str(index.parent), "scheme": "five", "pifpaf": "small"}
+    manifest, labels = folder / "manifest.csv", folder / "labels.h5"
+    assert stage("manifest", config={"name": "people", "dataset": entry}, index=index, manifest=manifest) == 0
+    write_true_labels(index.with_name("truth.h5"), manifest, labels)
+    return People(index.parent, index, index.with_name("truth.h5"), manifest, labels, entry)
+
+
+@pytest.fixture(scope="session")
+def config() -> Config:
+    """The project's own config.yaml."""
+    return load(yaml.safe_load((PROJECT / "config.yaml").read_text()))

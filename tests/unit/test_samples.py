@@ -1,0 +1,125 @@
+"""Samples: a batch is complete, and depends on seed, epoch and position alone."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from artefacts.errors import UserError
+from parsing.store import LabelFile
+from reid.config import Augmentation
+from reid.data.augmentation import MEAN_COLOUR
+from reid.data.images import load_image
+from reid.data.loading import embedding_loader, readable, training_loader
+from reid.data.manifest import read_manifest
+from reid.data.samples import DEVIATION, MEAN, normalised
+
+
+@pytest.fixture(scope="module")
+def model(config):
+    """The demo's model with batches of 3 x 4 and every augmentation switched on."""
+    small = config.model("small")
+    training = small.training.model_copy(update={"identities": 3, "images": 4, "workers": 0})
+    augmentation = Augmentation(padding=5, flip=0.5, erasing=0.5)
+    return small.model_copy(update={"training": training, "augmentation": augmentation})
+
+
+def loader_of(people, model, workers=0, seed=1, **options):
+    training = model.training.model_copy(update={"workers": workers})
+    model = model.model_copy(update={"training": training})
+    rows = read_manifest(people.manifest, "train")
+    return training_loader(people.root, rows, LabelFile(people.labels), model, seed, **options)
+
+
+def test_batches_are_complete_and_consistent(people, model):
+    loader = loader_of(people, model, with_confidences=True)
+    rows = {row.key: row for row in read_manifest(people.manifest, "train")}
+    assert loader.identities == 4
+    batches = list(loader.epoch(0))
+    assert len(batches) == loader.length(0) > 0
+    for batch in batches:
+        assert batch.images.shape == (12, 3, *model.size)
+        assert batch.images.dtype == batch.labels.dtype == batch.confidences.dtype == torch.uint8
+        assert batch.images.is_contiguous(memory_format=torch.channels_last)
+        assert batch.labels.shape == (12, model.size[0] // 4, model.size[1] // 4)
+        assert batch.confidences.shape == (12, 5, model.size[0] // 4, model.size[1] // 4)
+        assert batch.identities.tolist() == [rows[key].identity - 1 for key in batch.keys]
+        assert batch.cameras.tolist() == [rows[key].camera for key in batch.keys]
+        for label in range(1, 6):
+            assert torch.equal(batch.confidences[:, label - 1] == 255, batch.labels == label)
+
+
+def test_confidences_are_left_out_unless_asked_for(people, model):
+    assert next(loader_of(people, model).epoch(0)).confidences is None
+
+
+def same(first, second) -> bool:
+    return first.keys == second.keys and all(
+        torch.equal(one, other) for one, other in zip(first, second, strict=True) if isinstance(one, torch.Tensor)
+    )
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_batches_are_the_same_whatever_the_workers(people, model, workers):
+    alone, shared = loader_of(people, model), loader_of(people, model, workers)
+    for epoch in (4, 0):  # any epoch, in any order, from workers that stay alive
+        pairs = list(zip(alone.epoch(epoch), shared.epoch(epoch), strict=True))
+        assert all(same(first, second) for first, second in pairs)
+
+
+def test_epochs_and_seeds_augment_differently(people, model):
+    batches = [next(loader_of(people, model, seed=seed).epoch(epoch)) for seed, epoch in ((1, 0), (1, 1), (2, 0))]
+    assert not any(same(batches[0], other) for other in batches[1:])
+
+
+def test_an_epoch_may_be_left_early(people, model):
+    loader = loader_of(people, model, workers=1)
+    next(loader.epoch(0))
+    assert all(
+        same(first, second) for first, second in zip(loader.epoch(2), loader_of(people, model).epoch(2), strict=True)
+    )
+
+
+def test_test_images_come_in_order_and_unchanged(people):
+    rows = read_manifest(people.manifest, "query")
+    batches = list(embedding_loader(people.root, rows, (128, 64), batch_size=5, workers=1))
+    assert [len(batch.keys) for batch in batches] == [5, 5, 2]
+    assert [key for batch in batches for key in batch.keys] == [row.key for row in rows]
+    assert torch.cat([batch.identities for batch in batches]).tolist() == [row.identity for row in rows]
+    images = torch.cat([batch.images for batch in batches])
+    with Image.open(people.root / rows[7].key) as image:
+        assert np.array_equal(images[7].permute(1, 2, 0).numpy(), np.asarray(image))
+
+
+@pytest.mark.parametrize("size", [(256, 128), (384, 128), (96, 40)])
+def test_resizing_is_that_of_pillow(people, size):
+    row = read_manifest(people.manifest)[0]
+    with Image.open(people.root / row.key) as image:
+        expected = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(load_image(people.root, row, size) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_normalised_images_have_no_mean_and_unit_deviation(layout):
+    images = torch.randint(0, 256, (2, 3, 8, 4), dtype=torch.uint8).contiguous(memory_format=layout)
+    mean, deviation = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(DEVIATION).view(3, 1, 1)
+    torch.testing.assert_close(normalised(images), (images / 255 - mean) / deviation, atol=1e-5, rtol=1e-5)
+    assert normalised(images).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_erased_pixels_are_nearly_zero_once_normalised():
+    colour = torch.tensor(MEAN_COLOUR, dtype=torch.uint8).view(1, 3, 1, 1)
+    assert normalised(colour.expand(1, 3, 2, 2)).abs().max() < 0.01
+
+
+def test_unreadable_images_are_left_out_and_counted(people, caplog):
+    rows = read_manifest(people.manifest, "query")
+    rows[3] = rows[3]._replace(width=0, height=0)
+    assert [row.key for row in readable(rows)] == [row.key for row in rows if row is not rows[3]]
+    assert "1 of 12 images cannot be read and are left out" in caplog.text
+
+
+def test_too_few_identities_are_refused(people, model):
+    larger = model.model_copy(update={"training": model.training.model_copy(update={"identities": 5})})
+    with pytest.raises(UserError, match="show 4 identities but a batch needs 5"):
+        loader_of(people, larger)
