@@ -4,8 +4,7 @@ import numpy as np
 
 from artefacts.errors import UserError
 from reid.config import Matching
-
-HOLISTIC = ("global", "foreground")
+from reid.evaluation.store import HOLISTIC
 
 
 def compared_columns(wanted: list[str], names: list[str]) -> dict[str, list[int]]:

@@ -16,14 +16,18 @@ from reid.evaluation.store import Embeddings
 class Retrieval:
     """The outcome for Q queries: who counted for whom, what was measured, and the first k gallery images [Q, k].
 
-    `query_visible` [Q, P] and `gallery_visible` [G, P] are the visibility scores used; `apart` counts the pairs of
-    query and gallery image that have nothing in common, `apart_positives` those of them that are positives.
+    Of these, `correct` tells which are of the query's identity; -1 and NaN stand where the gallery has no more.
+    `query_visible` [Q, P] and `gallery_visible` [G, P] are the visibility scores of the compared embeddings `names`.
+    `apart` counts the pairs that have nothing in common, `apart_positives` those of them that are positives.
     """
 
+    names: list[str]
+    query_identity: np.ndarray
     protocol: Protocol
     measures: Measures
     nearest: np.ndarray
     nearest_distances: np.ndarray
+    correct: np.ndarray
     query_visible: np.ndarray
     gallery_visible: np.ndarray
     apart: int
@@ -33,37 +37,46 @@ class Retrieval:
 def retrieve(file: Embeddings, matching: Matching, keep: int = 0, chosen: np.ndarray | None = None) -> Retrieval:
     """Search the gallery for all queries, or for those of the numbers `chosen`, under one matching."""
     chosen = np.arange(len(file.query)) if chosen is None else chosen
-    query_identity, query_camera = file.query.identity[chosen], file.query.camera[chosen]
-    pairs = protocol(query_identity, file.gallery.identity, query_camera, file.gallery.camera)
+    identity, gallery_identity = file.query.identity[chosen], file.gallery.identity
+    pairs = protocol(identity, gallery_identity, file.query.camera[chosen], file.gallery.camera)
     columns = compared_columns(matching.embeddings, file.names)
     query_visible = compared_visibility(file.query.visibility, columns, matching.visibility)
     gallery_visible = compared_visibility(file.gallery.visibility, columns, matching.visibility)
     distances = PartDistances(file, columns, query_visible, gallery_visible, matching.normalise, chosen)
     ranking = Ranking(pairs, distances.pairs(pairs.rows, pairs.columns), keep)
+    apart = _add_all(distances, ranking, f"comparing {'+'.join(matching.embeddings)}")
+    return Retrieval(
+        names=list(columns),
+        query_identity=identity,
+        protocol=pairs,
+        measures=measures(pairs.offsets, ranking.ranks),
+        nearest=ranking.nearest,
+        nearest_distances=ranking.nearest_distances,
+        correct=(ranking.nearest >= 0) & (gallery_identity[ranking.nearest] == identity[:, None]),
+        query_visible=query_visible[chosen],
+        gallery_visible=gallery_visible,
+        apart=apart,
+        apart_positives=int(np.isinf(ranking.distances).sum()),
+    )
+
+
+def _add_all(distances: PartDistances, ranking: Ranking, title: str) -> int:
+    """Rank the whole gallery, block by block; returns the number of infinite distances."""
     apart = 0
-    with bar(len(file.gallery), f"comparing {'+'.join(matching.embeddings)}", "image") as progress:
+    with bar(distances.blocks()[-1][1], title, "image") as progress:
         for start, stop in distances.blocks():
             block, infinite = distances.block(start, stop)
             ranking.add(block, start)
             apart += infinite
             progress.update(stop - start)
-    return Retrieval(
-        pairs,
-        measures(pairs.offsets, ranking.ranks),
-        ranking.nearest,
-        ranking.nearest_distances,
-        query_visible[chosen],
-        gallery_visible,
-        apart,
-        int(np.isinf(ranking.distances).sum()),
-    )
+    return apart
 
 
 def report(file: Embeddings, matching: Matching) -> dict:
     """What a matching is worth, ready for JSON: measures, CMC curve, measures by visible parts, counts."""
     found = retrieve(file, matching)
     return {
-        "embeddings": list(compared_columns(matching.embeddings, file.names)),
+        "embeddings": found.names,
         "measures": found.measures.summary(),
         "cmc": found.measures.cmc().tolist(),
         "by_visible_parts": _by_visible_parts(found.measures, file.query.visibility[:, -len(file.parts) :].sum(axis=1)),

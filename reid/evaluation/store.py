@@ -143,6 +143,10 @@ class StoredSplit:
     def key(self) -> list[str]:
         return [key.decode() for key in self._read("key", slice(None))]
 
+    def key_of(self, index: int) -> str:
+        """Key of one image."""
+        return self._read("key", index).decode()
+
     def features(self, columns: list[int], start: int = 0, stop: int | None = None) -> np.ndarray:
         """Features [n, len(columns) x D] of the images from `start` to `stop`, the given embeddings side by side."""
         read = [self._read("features", (slice(start, stop), column)) for column in columns]

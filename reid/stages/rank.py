@@ -1,0 +1,62 @@
+"""Draw queries with their first ten gallery images (Figure 3), and list those of every query."""
+
+import argparse
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from artefacts.files import replacing
+from parsing.config import Count, Section
+from reid.config import Matching
+from reid.evaluation.figure import FIRST, Figure
+from reid.evaluation.retrieval import Retrieval, retrieve
+from reid.evaluation.store import Embeddings, reading
+
+HEADER = ("query", "average_precision", "place", "gallery", "distance", "correct", "compared")
+
+
+class Pictures(Section):
+    """The slice of the configuration that decides this stage."""
+
+    root: str
+    matching: Matching
+    queries: Count
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", required=True, help="JSON: root, matching, queries")
+    parser.add_argument("--embeddings", type=Path, required=True)
+    parser.add_argument("--picture", type=Path, required=True, help="output PNG")
+    parser.add_argument("--ranking", type=Path, required=True, help="output CSV")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    config = Pictures.model_validate_json(arguments.config)
+    with reading(arguments.embeddings) as file:
+        found = retrieve(file, config.matching, keep=FIRST)
+        picture = Figure(file, config.matching, found, Path(config.root)).draw(config.queries)
+        with replacing(arguments.ranking) as path, open(path, "w", newline="", encoding="utf-8") as table:
+            csv.writer(table).writerows([HEADER, *_lines(file, found)])
+    with replacing(arguments.picture) as path:
+        picture.save(path, "PNG")
+
+
+def _lines(file: Embeddings, found: Retrieval) -> Iterator[tuple]:
+    """One line for each query and place: keys, distance, whether the identity is right, what was compared."""
+    names = np.array(found.names)
+    query_keys, gallery_keys = file.query.key, file.gallery.key
+    for query, place in zip(*np.nonzero(found.nearest >= 0), strict=True):
+        image = found.nearest[query, place]
+        compared = names[found.query_visible[query] & found.gallery_visible[image]]
+        precision = found.measures.average_precision[query]
+        yield (
+            query_keys[query],
+            "" if np.isnan(precision) else f"{precision:.4f}",
+            place + 1,
+            gallery_keys[image],
+            f"{found.nearest_distances[query, place]:.5f}",
+            int(found.correct[query, place]),
+            " ".join(compared),
+        )
