@@ -1,0 +1,62 @@
+"""Imports point one way: config <- types <- data, model, losses <- training, evaluation <- tables, report <- stages."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from artefacts.provenance import import_closure
+
+PROJECT = Path(__file__).resolve().parents[2]
+LAYERS = ("config", "types", "data model losses", "training evaluation", "tables report", "stages", "__main__")
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
+PARSING_FOR_REID = {"parsing", "parsing.config", "parsing.store", "parsing.schemes"}
+LIGHT = ("artefacts.provenance", "parsing.config", "parsing.schemes", "reid.config")
+
+
+def modules(package: str) -> list[str]:
+    paths = [path.relative_to(PROJECT).with_suffix("") for path in (PROJECT / package).rglob("*.py")]
+    return [".".join(path.parts).removesuffix(".__init__") for path in paths]
+
+
+def direct(module: str) -> set[str]:
+    """Own modules that a module itself imports (parent packages left out)."""
+    from artefacts.provenance import _imported, _source
+
+    return {name for name in _imported(_source(module)) if _source(name)}
+
+
+@pytest.mark.parametrize("module", modules("reid"))
+def test_reid_imports_point_down(module):
+    for imported in direct(module):
+        if imported.startswith("parsing"):
+            assert imported in PARSING_FOR_REID
+        elif imported.startswith("reid."):
+            own, other = (name.split(".")[1] for name in (module, imported))
+            assert own == other or RANK[other] < RANK[own], f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("module", modules("parsing") + modules("artefacts"))
+def test_lower_packages_import_nothing_above(module):
+    above = ("reid",) if module.startswith("parsing") else ("reid", "parsing")
+    assert not [name for name in direct(module) if name.split(".")[0] in above]
+
+
+def test_one_module_imports_openpifpaf():
+    importers = [
+        path
+        for package in ("artefacts", "parsing", "reid")
+        for path in (PROJECT / package).rglob("*.py")
+        if any(line.startswith(("import openpifpaf", "from openpifpaf")) for line in path.read_text().splitlines())
+    ]
+    assert importers == [PROJECT / "parsing/pifpaf.py"]
+
+
+def test_no_reid_stage_reaches_openpifpaf():
+    assert not [module for module in modules("reid") if "parsing.pifpaf" in import_closure(module)]
+
+
+def test_what_a_dry_run_loads_is_light():
+    code = f"import sys, {', '.join(LIGHT)}; sys.exit(bool({{'torch', 'numpy', 'h5py'}} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)

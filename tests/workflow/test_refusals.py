@@ -1,0 +1,32 @@
+"""What a dry run says about wrong input: one line that names it and the way out."""
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("margin: 0.3", "margins: 0.3", "loss.margins: unknown key"),
+        ("learning_rate: 3.5e-4", "learning_rate: 3e-4", "training.learning_rate: Input should be a valid number"),
+        pytest.param("scheme: eight", "scheme: nine", "datasets.occluded_duke.scheme: 'nine'", marks=pytest.mark.slow),
+        pytest.param("shards: 2", "shards: two", "labels.shards: Input should be a valid int", marks=pytest.mark.slow),
+        pytest.param("extends: small", "extends: tiny", "models.bot_small.extends: 'tiny'", marks=pytest.mark.slow),
+    ],
+)
+def test_a_wrong_key_is_named_on_one_line(workflow, old, new, named):
+    workflow.edit("config.yaml", old, new)
+    (line,) = workflow.refusal()
+    assert line.startswith("error: config.yaml: ")
+    assert named in line
+
+
+def test_missing_weights_say_where_to_get_them(workflow):
+    (workflow.folder / "data/market1501").mkdir(parents=True)
+    (line,) = workflow.refusal("results/market1501/resnet50/metrics.json")
+    assert line.startswith("error: data/pifpaf/shufflenetv2k16.pkl is missing: download shufflenetv2k16-210820")
+
+
+@pytest.mark.slow
+def test_a_missing_dataset_says_where_to_put_it(workflow):
+    (line,) = workflow.refusal("results/market1501/manifest.csv")
+    assert line.startswith("error: data/market1501 is missing: put the dataset there")

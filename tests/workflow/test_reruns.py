@@ -1,0 +1,129 @@
+"""Which jobs run again after which edit, as a dry run tells (the contract is in workflow/rules/common.smk)."""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+AFTER_LABELS = {"labels", "quality", "train", "embed", "evaluate", "summarise", "rank", "attention", "tabulate"}
+AFTER_TRAIN = {"train", "embed", "evaluate", "summarise", "rank", "attention", "tabulate"}
+AFTER_EVALUATE = {"evaluate", "summarise", "rank", "tabulate"}
+
+
+def test_dates_and_comments_rerun_nothing(workflow):
+    for source in workflow.folder.rglob("*.py"):
+        source.write_text(source.read_text() + "\n# a remark\n")
+    workflow.edit(
+        "reid/stages/train.py",
+        '"""',
+        '"""Reworded. ',
+    )
+    files = [path for path in workflow.folder.rglob("*") if path.is_file() and ".snakemake" not in path.parts]
+    for path in random.Random(0).sample(files, len(files)):
+        os.utime(path, times=(path.stat().st_atime, path.stat().st_mtime + random.Random(path.name).uniform(0, 1e5)))
+    assert "Nothing to be done" in workflow.planned().text
+
+
+def test_a_loss_reruns_training_and_what_follows(workflow):
+    add_statement(workflow.folder / "reid/losses/triplet.py")
+    assert workflow.planned().rules == AFTER_TRAIN
+
+
+def test_the_distance_reruns_evaluation_and_what_follows(workflow):
+    add_statement(workflow.folder / "reid/evaluation/distance.py")
+    assert workflow.planned().rules == AFTER_EVALUATE
+
+
+def test_a_part_scheme_reruns_its_labels_and_what_follows(workflow):
+    workflow.edit("config.yaml", "feet: [15, 16]", "feet: [15]")
+    assert workflow.planned().rules == AFTER_LABELS
+
+
+@pytest.mark.slow
+def test_another_scheme_reruns_that_dataset_alone(workflow):
+    workflow.edit("config.yaml", "  market1501:\n", f"{OTHER}  market1501:\n")
+    targets = ("results/synthetic/small/metrics.json", "results/other/small/metrics.json")
+    run = workflow.snakemake("--resources", "gpu=2", "--", *targets)
+    assert run.returncode == 0, run.stderr
+    workflow.edit("config.yaml", OTHER, OTHER.replace("scheme: five", "scheme: eight"))
+    plan = workflow.planned(*targets)
+    assert plan.rules == AFTER_LABELS - {"quality", "rank", "attention", "tabulate"}
+    assert not [job for job in plan.jobs if "synthetic" in job]
+
+
+OTHER = """  other:
+    reader: market1501
+    root: results/other/source
+    scheme: five
+    pifpaf: small
+    synthetic:
+      {seed: 9, identities: 10, images: 4, cameras: 2, distractors: 0, junk: 0, width: 64, height: 128, crowd: 0.0}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("old", "new", "rules"),
+    [
+        ("epochs: 30", "epochs: 31", AFTER_TRAIN),
+        ("batch_size: 8 #", "batch_size: 9 #", {"fields", "merge"} | AFTER_LABELS),
+        ("threshold: 0.5 #", "threshold: 0.6 #", AFTER_LABELS),
+        ("queries: 8", "queries: 9", {"rank"}),
+        ("images: 8\n", "images: 9\n", {"attention"}),
+        ("title: Synthetic people", "title: Drawn people", {"tabulate"}),
+        (
+            "no_visibility: { embeddings: [foreground, parts]",
+            "no_visibility: { embeddings: [parts]",
+            {"evaluate", "summarise", "tabulate"},
+        ),
+        (
+            "    also: [no_visibility, each]",
+            "    also: [no_visibility, each, parts]",
+            {"evaluate", "summarise", "tabulate"},
+        ),
+        ("rule: threshold, threshold: 0.4", "rule: threshold, threshold: 0.3", {"embed", "attention"} | AFTER_EVALUATE),
+        ("small: # our own", "small: # our ", set()),
+        ("steps: 6000", "steps: 6001", set()),
+    ],
+)
+def test_a_key_reruns_the_stages_that_read_it(workflow, old, new, rules):
+    workflow.edit("config.yaml", old, new)
+    assert workflow.planned().rules == rules
+
+
+@pytest.mark.slow
+def test_threads_and_resources_rerun_nothing(workflow):
+    text = workflow.snakemake("-n", "--set-threads", "train=2", "--resources", "gpu=8").stdout
+    assert "Nothing to be done" in text
+
+
+@pytest.mark.slow
+def test_a_run_that_stopped_between_two_stages_is_made_up_for(workflow):
+    workflow.edit("config.yaml", "threshold: 0.5 #", "threshold: 0.6 #")
+    run = workflow.snakemake("--until", "labels", content="second")
+    assert run.returncode == 0, run.stderr
+    assert workflow.planned().rules == AFTER_LABELS - {"labels"}
+
+
+@pytest.mark.slow
+def test_new_weights_under_the_same_name_rerun_the_fields(workflow):
+    (workflow.folder / "resources/pifpaf/small.safetensors").write_text("other weights")
+    assert {"fields", "merge", "train"} <= workflow.planned().rules
+
+
+@pytest.mark.slow
+def test_an_exchanged_image_reruns_the_manifest(workflow):
+    image = workflow.folder / "data/market1501/query/0001_c1s1_000001_00.jpg"
+    image.parent.mkdir(parents=True)
+    image.write_text("image")
+    target = "results/market1501/manifest.csv"
+    assert workflow.snakemake(target).returncode == 0
+    os.utime(image)
+    assert not workflow.planned(target).rules
+    image.write_text("another image")
+    assert workflow.planned(target).rules == {"manifest"}
+
+
+def add_statement(source: Path) -> None:
+    source.write_text(source.read_text() + "\nEDITED = True\n")
