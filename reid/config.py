@@ -105,7 +105,6 @@ class Model(Section):
     recipe: Name
     size: Size  # network input
     backbone: Backbone
-    attention: Literal["learned", "fixed"]  # Eq. 1, or the label file's confidences (Table 2)
     visibility: Visibility
     after_bnneck: list[Literal["global", "foreground"]]  # embeddings taken after their BNNeck when compared
     augmentation: Augmentation
@@ -204,7 +203,8 @@ def _must_exist(key: str, name: str | None, entries: dict) -> None:
 
 
 def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
+    problems = error.errors()
+    problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])  # a misspelt key first
     where = ".".join(str(step) for step in problem["loc"])
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":

@@ -49,19 +49,23 @@ class BPBReID(nn.Module):
             }
         )
 
-    def forward(self, images: Float[Tensor, "N 3 H W"], attention: Float[Tensor, "N L h w"] | None = None) -> Output:
-        """Embeddings of a batch; `attention` given replaces the learned maps (Table 2, "w/o learnable attention")."""
+    def forward(self, images: Float[Tensor, "N 3 H W"]) -> Output:
+        """Embeddings, identity scores and attention of a batch; the head computes in float32 whatever the backbone does."""
         features = self.backbone(images)
-        scores = self.part_classifier(features).float()
-        maps = attention_maps(scores) if attention is None else attention
-        embeddings = pool_embeddings(features.float(), maps)
-        heads = {name: _apply_heads(head, embeddings[name]) for name, head in self.necks.items()}
+        with torch.autocast(features.device.type, enabled=False):
+            return self._heads(features.float())
+
+    def _heads(self, features: Float[Tensor, "N C h w"]) -> Output:
+        scores = self.part_classifier(features)
+        attention = attention_maps(scores)
+        embeddings = pool_embeddings(features, attention)
+        heads = {name: _apply_head(head, embeddings[name]) for name, head in self.necks.items()}
         return Output(
             embeddings=embeddings,
             necked={name: necked for name, (necked, _) in heads.items()},
             identity_scores={name: identity_scores for name, (_, identity_scores) in heads.items()},
             attention_scores=scores,
-            attention=maps,
+            attention=attention,
         )
 
 
@@ -91,8 +95,9 @@ class IdentityHead(nn.Module):
         return necked, self.classifier(necked)
 
 
-def _apply_heads(head: nn.Module, embedding: Tensor) -> tuple[Tensor, Tensor]:
+def _apply_head(head: nn.Module, embedding: Tensor) -> tuple[Tensor, Tensor]:
+    """After BNNeck and identity scores of one embedding; of parts, each has a head of its own."""
     if not isinstance(head, nn.ModuleList):
         return head(embedding)
-    pairs = [one(embedding[:, part]) for part, one in enumerate(head)]
-    return torch.stack([pair[0] for pair in pairs], 1), torch.stack([pair[1] for pair in pairs], 1)
+    necked, scores = zip(*(one(embedding[:, part]) for part, one in enumerate(head)), strict=True)
+    return torch.stack(necked, dim=1), torch.stack(scores, dim=1)

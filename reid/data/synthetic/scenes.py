@@ -144,9 +144,9 @@ def draw_occluder(
     tall = feet - head
     image = Image.new("L", size)
     pen = ImageDraw.Draw(image)
-    kind = rng.choice(["low", "side", "high"], p=[0.55, 0.27, 0.18])
+    kind = rng.choice(["low", "side", "high"], p=[0.5, 0.22, 0.28])
     if kind == "low":
-        top = head + tall * (rng.uniform(0.28, 0.62) if heavy else rng.uniform(0.78, 0.93))
+        top = head + tall * (rng.uniform(0.2, 0.5) if heavy else rng.uniform(0.78, 0.93))
         _low_object(pen, width, height, min(top, height - 1), middle, rng)
     elif kind == "side":
         reach = rng.uniform(-0.02, 0.09) * tall if heavy else rng.uniform(-0.2, -0.1) * tall
@@ -154,7 +154,7 @@ def draw_occluder(
         edge = middle + reach if left else middle - reach
         _side_object(pen, width, height, min(max(edge, 1), width - 1), left, rng)
     else:
-        bottom = head + tall * (rng.uniform(0.3, 0.52) if heavy else rng.uniform(0.03, 0.1))
+        bottom = head + tall * (rng.uniform(0.32, 0.6) if heavy else rng.uniform(0.03, 0.1))
         _high_object(pen, width, max(bottom, 1), middle, rng)
     return np.asarray(image) > 0, _texture(size, rng)
 

@@ -1,0 +1,72 @@
+"""Work in progress that survives a kill: one file in a directory of its own, never an output of a rule."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from filelock import FileLock, Timeout
+
+from artefacts.errors import UserError
+from artefacts.files import replacing
+
+log = logging.getLogger(__name__)
+
+
+def fingerprint(content: object) -> str:
+    """Digest of all that decides the result; a state with another one is not ours to continue."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class State:
+    """The last saved state of one training. A missing, damaged or foreign one reads as None: start over."""
+
+    def __init__(self, directory: Path, fingerprint: str) -> None:
+        self._file = directory / "state.pt"
+        self._fingerprint = fingerprint
+
+    def load(self) -> dict | None:
+        """What `save` was last given, if it is whole and belongs to the same work."""
+        if not self._file.exists():
+            return None
+        try:
+            content = torch.load(self._file, weights_only=True)
+            ours = content["fingerprint"] == self._fingerprint
+        except (RuntimeError, EOFError, OSError, UnpicklingError, KeyError, TypeError, ValueError) as error:
+            log.warning("%s is damaged (%s): starting over", self._file, str(error).splitlines()[0])
+            return None
+        if not ours:
+            log.warning("%s belongs to other settings, code or inputs: starting over", self._file)
+            return None
+        return content["state"]
+
+    def save(self, state: dict) -> None:
+        """Keep `state` (tensors, numbers, texts, lists, dicts), replacing the last one atomically."""
+        with replacing(self._file) as path:
+            torch.save({"fingerprint": self._fingerprint, "state": state}, path)
+
+    def discard(self) -> None:
+        """Forget the state: the output that it led to is in place."""
+        self._file.unlink(missing_ok=True)
+
+
+@contextmanager
+def working_state(directory: Path, fingerprint: str) -> Iterator[State]:
+    """The state of a directory that nobody else works in meanwhile; the lock falls with the process, however it ends.
+
+    Raises UserError when another process, such as a trainer that outlived its snakemake, still holds it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(directory / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"{directory}: another process is training here; wait for it or stop it first") from None
+    try:
+        yield State(directory, fingerprint)
+    finally:
+        lock.release()

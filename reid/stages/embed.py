@@ -1,0 +1,63 @@
+"""Extract the embeddings of query and gallery."""
+
+import argparse
+import logging
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from artefacts.errors import UserError
+from artefacts.progress import track
+from artefacts.provenance import provenance
+from parsing.config import Section
+from reid.config import Model
+from reid.data.loading import embedding_loader, readable
+from reid.data.manifest import read_manifest
+from reid.evaluation.embed import embed
+from reid.evaluation.store import HOLISTIC, SPLITS, writing
+from reid.model.build import load_model
+
+BATCH = 64  # images
+
+
+class Settings(Section):
+    """What an extraction depends on beside the weights."""
+
+    model: Model
+    root: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", required=True, help="JSON: model, root")
+    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True, help="trained weights, safetensors")
+    parser.add_argument("--embeddings", type=Path, required=True, help="output HDF5")
+    parser.add_argument("--threads", type=int, default=1)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    settings = Settings.model_validate_json(arguments.config)
+    torch.set_num_threads(arguments.threads)
+    trained = load_model(arguments.model)
+    device = Accelerator().device
+    network = trained.network.to(device, memory_format=torch.channels_last)
+    rows = {split: readable(read_manifest(arguments.manifest, split)) for split in SPLITS}
+    for split, listed in rows.items():
+        if not listed:
+            raise UserError(f"{arguments.manifest}: no readable image in split {split!r}")
+    record = provenance(
+        "reid.stages.embed",
+        settings.model_dump(mode="json"),
+        {"manifest": arguments.manifest, "model": arguments.model},
+    )
+    names = [*HOLISTIC, *trained.part_names]
+    size = settings.model.size
+    cells = tuple(pixels // network.backbone.stride for pixels in size)
+    with writing(arguments.embeddings, names, cells, record) as writer:
+        for split, listed in rows.items():
+            loader = embedding_loader(Path(settings.root), listed, size, BATCH, settings.model.training.workers)
+            batches = -(-len(listed) // BATCH)
+            for batch in track(loader, f"embedding {split}", "batch", batches):
+                writer.append(split, embed(network, batch, settings.model, device))

@@ -1,0 +1,1 @@
+"""Training: from batches to weights, resumable after any interruption."""
