@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from artefacts.errors import UserError
@@ -43,7 +43,7 @@ def save_network(path: Path, network: nn.Module, architecture: pifpaf.Architectu
         "provenance": json.dumps(provenance, sort_keys=True),
     }
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        temporary.write_bytes(save(tensors, metadata))
 
 
 def _halved(tensor: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The configuration of the label stages. Values live in `config.yaml`; here stand their names, types and bounds."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -17,6 +17,11 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @classmethod
+    def of(cls, entry: "Section") -> Self:
+        """The keys of `entry` that this section knows: all that a stage is told which reads no others."""
+        return cls.model_validate_json(entry.model_dump_json(include=set(cls.model_fields)))
 
 
 class Scheme(Section):
@@ -60,23 +65,33 @@ class PifPafTraining(Section):
     gradient_clip: Positive  # largest norm
 
 
-class PifPaf(Section):
-    """A PifPaf checkpoint and the image size that it is used at."""
+class Checkpoint(Section):
+    """A PifPaf checkpoint and the image size that it is used at (stage fields)."""
 
     weights: str  # path of a .safetensors file of ours or of a released .pkl
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")] | None = None  # the digest, or its first digits
     source: str = ""  # where a missing file can be had
     size: Size  # images are resized to this before they enter the network
+
+
+class PifPaf(Checkpoint):
+    """A PifPaf network, which may be one that the workflow trains."""
+
     training: PifPafTraining | None = None  # of a network that the workflow can train itself
     train_on: str | None = None  # dataset entry with ground truth on which it is trained
     validate_on: str | None = None  # dataset entry on which its quality is reported
 
 
-class Labels(Section):
-    """How confidences become part labels, and what a dataset's labels must be worth."""
+class PartLabels(Section):
+    """How confidences become part labels (stage labels)."""
 
     kind: Literal["plain", "gated"]  # maps as they are; or only near the target's skeleton
     threshold: Share  # background where no part's confidence reaches this (official: 0.5)
-    batch_size: Count
-    shards: Count
     unreadable: Literal["fail", "leave_out"]  # what to do about images that cannot be read
+
+
+class Labels(PartLabels):
+    """How labels are made, and in what portions the confidences are computed."""
+
+    batch_size: Count  # images
+    shards: Count  # independent jobs a dataset

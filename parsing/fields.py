@@ -21,7 +21,7 @@ from artefacts.errors import UserError
 from artefacts.images import UnreadableImage, read_rgb
 from parsing import pifpaf
 from parsing.checkpoints import load_network
-from parsing.config import PifPaf
+from parsing.config import Checkpoint
 from parsing.sources import Source
 from parsing.store import KEYPOINTS, SKELETONS
 
@@ -35,7 +35,7 @@ class Job:
 
     root: Path
     checkpoint: Path
-    network: PifPaf
+    network: Checkpoint
     batch_size: int
 
 

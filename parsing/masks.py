@@ -6,8 +6,9 @@ on pixel stride · v of the padded input. With M_c(u) the map of channel c inter
     C_k(u) = max over c in channels(k) of M_c(u) · G_c(u)          confidence of part k
     label(u) = argmax_k C_k(u) where max_k C_k(u) >= threshold, else 0 = background
 
-G = 1 for `plain` labels. For `gated` ones G_c(u) = 1 within REACH of the place where the target's skeleton has
-keypoint or connection c, else 0: a second person's limbs and stray responses are left out.
+G = 1 for `plain` labels, which are the paper's. For `gated` ones G_c(u) = exp(-d_c(u)² / 2 r_c²), with d_c the distance
+to where the target's skeleton has keypoint or connection c, and r_c about the thickness of that limb: PifPaf's fields
+are wider than limbs, and they also answer to a second person.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from parsing.store import UNKNOWN
 from parsing.target import person_height, target_index
 
 BLOCK = 4  # input pixels a label cell, in both directions
-REACH = 0.07  # of the person's height, around the skeleton
+LIMB, ARM, TORSO = 0.045, 0.03, 0.08  # r_c as a share of the person's height
 MULTIPLE = 16  # the network's input is padded to a multiple of this, plus one
 
 
@@ -59,16 +60,17 @@ class MaskMaker:
         return np.where(visible, confidences.argmax(0) + 1, 0).astype(np.uint8)
 
     def gate(self, skeletons: np.ndarray) -> np.ndarray:
-        """G [36, h, w] bool: cells within REACH of each keypoint and connection of the target; none for nobody."""
+        """G [36, h, w] in 0..1 around the keypoints and connections of the target; 0 where nothing was found."""
         target = target_index(skeletons)
         if target is None:
-            return np.zeros((len(_FIRST), *self.grid), bool)
+            return np.zeros((len(_FIRST), *self.grid), np.float32)
         person = skeletons[target]
         points = person[:, :2] * np.array(self.input_size[::-1], np.float32)
         distance = _segment_distance(self._centres, points[_FIRST], points[_SECOND])
+        reach = _REACH[:, None] * person_height(person) * self.input_size[0]
         found = (person[_FIRST, 2] > 0) & (person[_SECOND, 2] > 0)
-        near = distance <= REACH * person_height(person) * self.input_size[0]
-        return (near & found[:, None]).reshape(-1, *self.grid)
+        near = np.exp(-(distance**2) / (2 * reach**2)) * found[:, None]
+        return near.reshape(-1, *self.grid).astype(np.float32)
 
     @cached_property
     def _interpolation(self) -> tuple[np.ndarray, np.ndarray]:
@@ -85,6 +87,9 @@ class MaskMaker:
 
 _FIRST = np.array([*range(17), *(first for first, _ in CONNECTIONS)])  # a keypoint is a segment of no length
 _SECOND = np.array([*range(17), *(second for _, second in CONNECTIONS)])
+_REACH = np.full(len(_FIRST), LIMB)
+_REACH[[7, 8, 9, 10, 25, 26, 27, 28]] = ARM
+_REACH[[21, 22, 23, 24]] = TORSO
 
 
 def _bilinear(size: int, stride: int, cells: int) -> np.ndarray:

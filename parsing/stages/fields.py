@@ -7,7 +7,7 @@ from pathlib import Path
 from artefacts.files import sha256_of
 from artefacts.progress import track
 from artefacts.provenance import provenance
-from parsing.config import Labels, PifPaf, Section
+from parsing.config import Checkpoint, Count, Section
 from parsing.fields import Finder, Job, find_fields
 from parsing.sources import read_sources, shard_of
 from parsing.store import write_fields
@@ -17,12 +17,12 @@ class FieldsConfig(Section):
     """The slice of the configuration that this stage reads."""
 
     root: str
-    pifpaf: PifPaf
-    labels: Labels
+    pifpaf: Checkpoint
+    batch_size: Count  # images
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", required=True, help="root, pifpaf entry, labels, JSON")
+    parser.add_argument("--config", required=True, help="root, pifpaf, batch_size, JSON")
     parser.add_argument("--manifest", type=Path, required=True, help="CSV: key, sha256, ...")
     parser.add_argument("--checkpoint", type=Path, required=True, help="PifPaf weights, .safetensors or .pkl")
     parser.add_argument("--shard", type=_shard, required=True, help="which part of the images, such as 0-of-2")
@@ -41,12 +41,12 @@ def run(arguments: argparse.Namespace) -> None:
     config = FieldsConfig.model_validate_json(arguments.config)
     shard, shards = arguments.shard
     sources = [source for source in read_sources(arguments.manifest) if shard_of(source.key, shards) == shard]
-    job = Job(Path(config.root), arguments.checkpoint, config.pifpaf, config.labels.batch_size)
+    job = Job(Path(config.root), arguments.checkpoint, config.pifpaf, config.batch_size)
     finder = Finder(job)
     attributes = {
         "provenance": provenance(
             "parsing.stages.fields",
-            {"pifpaf": config.pifpaf.model_dump(mode="json", exclude={"training"})},
+            {"pifpaf": config.pifpaf.model_dump(mode="json")},
             {"manifest": arguments.manifest, "checkpoint": arguments.checkpoint},
         ),
         "stride": finder.stride,

@@ -9,7 +9,7 @@ import numpy as np
 from artefacts.errors import UserError
 from artefacts.progress import track
 from artefacts.provenance import provenance
-from parsing.config import Labels, Scheme, Section
+from parsing.config import PartLabels, Scheme, Section
 from parsing.masks import MaskMaker
 from parsing.schemes import part_scheme
 from parsing.store import UNKNOWN, FieldFile, write_labels
@@ -22,7 +22,7 @@ class LabelsConfig(Section):
 
     scheme: Scheme
     scheme_name: str
-    labels: Labels
+    labels: PartLabels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

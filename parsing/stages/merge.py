@@ -7,26 +7,17 @@ from pathlib import Path
 
 from artefacts.errors import UserError
 from artefacts.progress import track
-from parsing.config import Labels, Section
 from parsing.sources import Source, read_sources
 from parsing.store import FieldFile, write_fields
 
 
-class MergeConfig(Section):
-    """The slice of the configuration that this stage reads."""
-
-    labels: Labels
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", required=True, help="labels, JSON")
     parser.add_argument("--manifest", type=Path, required=True, help="CSV: key, sha256, ...")
     parser.add_argument("--fields", type=Path, nargs="+", required=True, help="HDF5 of the shards, in any order")
     parser.add_argument("--merged", type=Path, required=True, help="output HDF5")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    MergeConfig.model_validate_json(arguments.config)
     shards = [FieldFile(path) for path in arguments.fields]
     _must_agree(shards)
     sources = read_sources(arguments.manifest)

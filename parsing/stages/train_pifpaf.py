@@ -1,0 +1,76 @@
+"""Train a PifPaf network of our own on drawn people, and measure it on others."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from artefacts.files import write_json
+from artefacts.progress import track
+from artefacts.provenance import provenance
+from artefacts.state import fingerprint, working_state
+from parsing import accuracy, pifpaf
+from parsing.checkpoints import save_network
+from parsing.config import Checkpoint, PifPafTraining, Section, Size
+from parsing.fields import Finder, Job, find_fields
+from parsing.sources import read_sources
+from parsing.training import KeypointDataset, train
+from parsing.truth import Truth
+
+BATCH = 8  # images, when measuring
+
+
+class TrainPifPafConfig(Section):
+    """The slice of the configuration that this stage reads."""
+
+    training: PifPafTraining
+    size: Size
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", required=True, help="training and size of a pifpaf entry, JSON")
+    parser.add_argument("--index", type=Path, required=True, help="CSV of training images; they lie beside it")
+    parser.add_argument("--truth", type=Path, required=True, help="HDF5 with their keypoints")
+    parser.add_argument("--validation-index", type=Path, required=True)
+    parser.add_argument("--validation-truth", type=Path, required=True)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="output safetensors")
+    parser.add_argument("--report", type=Path, required=True, help="output JSON: quality on the validation images")
+    parser.add_argument("--state", type=Path, required=True, help="folder for work in progress")
+    parser.add_argument("--threads", type=int, default=1)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    config = TrainPifPafConfig.model_validate_json(arguments.config)
+    inputs = {"index": arguments.index, "truth": arguments.truth}
+    record = provenance("parsing.stages.train_pifpaf", config.model_dump(mode="json"), inputs)
+    with working_state(arguments.state, fingerprint(record)) as state:
+        network = _trained(config, arguments, state)
+        save_network(arguments.checkpoint, network, _architecture(config), record)
+        quality = measure(arguments, config.size)
+        write_json(arguments.report, {**quality, "architecture": vars(_architecture(config)), "provenance": record})
+        state.discard()
+
+
+def _architecture(config: TrainPifPafConfig) -> pifpaf.Architecture:
+    return pifpaf.Architecture(**dict(config.training.architecture))
+
+
+def _trained(config: TrainPifPafConfig, arguments: argparse.Namespace, state) -> torch.nn.Module:
+    torch.set_num_threads(max(1, arguments.threads - 1))
+    torch.manual_seed(config.training.seed)
+    network = pifpaf.build_network(_architecture(config))
+    truth = Truth(arguments.truth)
+    data = KeypointDataset(arguments.index.parent, truth, config.size, pifpaf.Encoder(network))
+    workers = max(1, arguments.threads // 4)  # encoding targets costs about a quarter of a step
+    return train(network, data, config.training, workers, state)
+
+
+def measure(arguments: argparse.Namespace, size: tuple[int, int]) -> dict:
+    """Quality of the written checkpoint on the validation images (see `accuracy.summary`)."""
+    entry = Checkpoint(weights=str(arguments.checkpoint), size=size)
+    finder = Finder(Job(arguments.validation_index.parent, arguments.checkpoint, entry, BATCH))
+    truth, sources = Truth(arguments.validation_truth), read_sources(arguments.validation_index)
+    rows = track(find_fields(sources, finder, 1), "measuring PifPaf", "image", len(sources))
+    aspect = truth.size[1] / truth.size[0]
+    judged = [accuracy.judge(row["skeletons"], truth.people(row["key"]), aspect) for row in rows]
+    return {"validation": accuracy.summary(judged)}
