@@ -1,0 +1,140 @@
+"""Eq. 9 against the formula written as a loop over pairs, embeddings and channels."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from artefacts.errors import UserError
+from reid.evaluation import distance
+from reid.evaluation.distance import PartDistances, part_to_part_distance
+from reid.evaluation.matching import compared_columns, compared_visibility
+from reid.evaluation.store import reading
+from tests.embeddings import NAMES, fabricate, write
+
+QUERY, GALLERY = fabricate(1, 9), fabricate(2, 700)
+ROUNDING = 5e-3  # of a float32 distance near zero: the root of a difference of squared norms
+
+
+def by_the_formula(query, gallery, query_visible, gallery_visible):
+    """Any pair: features [P, D], visibility scores [P]."""
+    numerator = denominator = 0.0
+    for f_q, f_g, v_q, v_g in zip(query, gallery, query_visible, gallery_visible, strict=True):
+        numerator += v_q * v_g * math.dist(f_q.tolist(), f_g.tolist())
+        denominator += v_q * v_g
+    return numerator / denominator if denominator else math.inf
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 4), st.integers(1, 5), st.integers(1, 6))
+def test_the_matrix_is_the_formula(seed, queries, images, parts, channels):
+    rng = np.random.default_rng(seed)
+    query, gallery = rng.normal(size=(queries, parts, channels)), rng.normal(size=(images, parts, channels))
+    query_seen, gallery_seen = (rng.random((count, parts)) < rng.random() for count in (queries, images))
+    matrix = part_to_part_distance(query, gallery, query_seen, gallery_seen)
+    for q in range(queries):
+        for g in range(images):
+            expected = by_the_formula(query[q], gallery[g], query_seen[q], gallery_seen[g])
+            assert matrix[q, g] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.fixture
+def file(tmp_path):
+    with reading(write(tmp_path / "embeddings.h5", QUERY, GALLERY)) as opened:
+        yield opened
+
+
+def streamed(file, embeddings, mutual=True, normalise=False, chosen=None):
+    """The whole matrix, from blocks; and again, pair by pair; and how many distances are infinite."""
+    columns = compared_columns(embeddings, file.names)
+    visible = [compared_visibility(split.visibility, columns, mutual) for split in (file.query, file.gallery)]
+    distances = PartDistances(file, columns, *visible, normalise, chosen)
+    blocks, apart = [], 0
+    for start, stop in distances.blocks():
+        block, infinite = distances.block(start, stop)
+        blocks.append(block.copy())
+        apart += infinite
+    matrix = np.concatenate(blocks, axis=1)
+    pairs = distances.pairs(*np.indices(matrix.shape).reshape(2, -1)).reshape(matrix.shape)
+    np.testing.assert_allclose(pairs, matrix, rtol=1e-5, atol=ROUNDING)
+    return matrix, apart
+
+
+@pytest.mark.parametrize("cells", [1, 4_000_000], ids=["three blocks", "one block"])
+def test_the_stream_is_the_matrix(file, cells, monkeypatch):
+    monkeypatch.setattr(distance, "BLOCK_CELLS", cells)
+    matrix, apart = streamed(file, ["parts"])
+    seen = QUERY.visibility[:, 2:], GALLERY.visibility[:, 2:]
+    expected = part_to_part_distance(QUERY.features[:, 2:], GALLERY.features[:, 2:], *seen)
+    np.testing.assert_allclose(matrix, expected, rtol=1e-5)
+    assert apart == np.isinf(expected).sum() > 0
+
+
+def test_foreground_is_always_in_common(file):
+    matrix, apart = streamed(file, ["foreground", "parts"])
+    expected = part_to_part_distance(
+        QUERY.features[:, 1:], GALLERY.features[:, 1:], QUERY.visibility[:, 1:], GALLERY.visibility[:, 1:]
+    )
+    np.testing.assert_allclose(matrix, expected, rtol=1e-5)
+    assert apart == 0
+
+
+def test_without_visibility_everything_counts(file):
+    everything = [np.ones((len(split.key), 3), bool) for split in (QUERY, GALLERY)]
+    expected = part_to_part_distance(QUERY.features[:, 2:], GALLERY.features[:, 2:], *everything)
+    np.testing.assert_allclose(streamed(file, ["parts"], mutual=False)[0], expected, rtol=1e-5)
+
+
+def test_concatenated_is_the_parts_side_by_side_and_always_visible(file):
+    flat = [split.features[:, 2:].reshape(len(split.key), -1) for split in (QUERY, GALLERY)]
+    expected = np.linalg.norm(flat[0][:, None] - flat[1][None], axis=2)
+    np.testing.assert_allclose(streamed(file, ["concatenated"])[0], expected, rtol=1e-5)
+
+
+def test_normalised_embeddings_lie_on_the_unit_sphere(file):
+    features = [
+        split.features[:, 0] / np.linalg.norm(split.features[:, 0], axis=1)[:, None] for split in (QUERY, GALLERY)
+    ]
+    expected = np.sqrt(np.maximum(2 - 2 * features[0] @ features[1].T, 0))
+    np.testing.assert_allclose(streamed(file, ["global"], normalise=True)[0], expected, atol=1e-5)
+
+
+def test_chosen_queries_are_their_rows_of_the_matrix(file):
+    chosen = np.array([7, 2])
+    np.testing.assert_allclose(
+        streamed(file, ["foreground", "parts"], chosen=chosen)[0],
+        streamed(file, ["foreground", "parts"])[0][chosen],
+        rtol=1e-5,
+    )
+
+
+def test_an_image_is_at_distance_zero_from_itself(tmp_path):
+    with reading(write(tmp_path / "same.h5", QUERY, QUERY)) as file:
+        matrix, _ = streamed(file, ["foreground", "parts"])
+    assert np.diag(matrix).max() < ROUNDING
+    assert (np.diag(matrix) < np.where(np.eye(9), np.inf, matrix).min(axis=1)).all()
+
+
+@pytest.mark.parametrize("visible", [True, False])
+def test_only_visible_features_must_be_finite(tmp_path, visible):
+    features, visibility = GALLERY.features.copy(), GALLERY.visibility.copy()
+    features[5, 3], visibility[5, 3] = np.nan, visible
+    broken = dataclasses.replace(GALLERY, features=features, visibility=visibility)
+    with reading(write(tmp_path / "nan.h5", QUERY, broken)) as file:
+        if visible:
+            with pytest.raises(UserError, match="embedding 'torso' of 2/00005.jpg is not finite"):
+                streamed(file, ["parts"])
+        else:
+            assert not np.isnan(streamed(file, ["parts"])[0]).any()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [(["parts", "hat"], "no embedding 'hat'; it has global"), (["parts", "head"], "asked for twice"), ([], "is empty")],
+)
+def test_a_matching_names_embeddings_of_the_model_once(wanted, message):
+    with pytest.raises(UserError, match=message):
+        compared_columns(wanted, NAMES)
