@@ -32,7 +32,7 @@ def placed_image(image, placement):
 
 
 def picture_and_labels(seed):
-    """A label map [16, 8], and the picture [64, 32, 3] in which each pixel has the colour of its nearest cell's label."""
+    """A label map [16, 8], and the picture [64, 32, 3] whose pixels have the colour of the nearest cell's label."""
     labels = np.random.default_rng(seed).integers(0, 4, GRID, dtype=np.uint8)
     rows, columns = (np.rint(np.arange(length) / 4).astype(int).clip(max=length // 4 - 1) for length in SIZE)
     return np.repeat((labels[rows[:, None], columns] * 50 + 60)[..., None], 3, 2), labels
