@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 OWN_PACKAGES = ("artefacts", "parsing", "reid")
 RECORDED_PACKAGES = ("torch", "torchvision", "timm", "openpifpaf-vita", "numpy", "h5py", "accelerate")
 SCHEMA_VERSION = 1
+# Modules that cannot change a result: what they decide reaches a stage through its config slice, or is only shown.
+WITHOUT_RESULTS = {"artefacts.errors", "artefacts.progress", "parsing.config", "reid.config"}
 
 
 @functools.cache
@@ -23,7 +25,7 @@ def code_digest(module: str) -> str:
     exactly when code that it executes has changed.
     """
     digest = hashlib.sha256()
-    for name in sorted(import_closure(module)):
+    for name in sorted(import_closure(module) - WITHOUT_RESULTS):
         digest.update(f"{name}={_meaning(_source(name))}\n".encode())
     return digest.hexdigest()[:16]
 

@@ -32,16 +32,21 @@ class Synthetic(Section):
     crowd: Share  # of images with a person in the back
 
 
-class Dataset(Section):
-    """Where a dataset lies, how its names are read, and how it is labelled and trained."""
+class ImageFolder(Section):
+    """Where a dataset lies, how its names are read, and what must be there (stage manifest)."""
 
     reader: Literal["market1501"]
     root: str  # folder, relative to where snakemake runs
+    trains_on: Name | None = None  # dataset whose training half serves, where this one has none
+    expected: dict[Literal["train", "query", "gallery"], Count] = {}  # images of a complete copy
+
+
+class Dataset(ImageFolder):
+    """A dataset, and how it is labelled and trained."""
+
     scheme: Name  # entry of `schemes`
     pifpaf: Name  # entry of `pifpaf`
     seeds: list[Annotated[int, Field(ge=0)]] = [1]  # one training each; results are their mean and spread
-    trains_on: Name | None = None  # dataset whose training half serves, where this one has none
-    expected: dict[Literal["train", "query", "gallery"], Count] = {}  # images of a complete copy
     synthetic: Synthetic | None = None
 
 
@@ -100,16 +105,26 @@ class Visibility(Section):
 
 
 class Model(Section):
-    """One trained model."""
+    """What a training depends on (stage train)."""
 
     recipe: Name
     size: Size  # network input
     backbone: Backbone
-    visibility: Visibility
     after_bnneck: list[Literal["global", "foreground"]]  # embeddings taken after their BNNeck when compared
     augmentation: Augmentation
     loss: Loss
     training: Training
+
+
+class ModelInUse(Model):
+    """A trained model and how its attention is read (stage embed)."""
+
+    visibility: Visibility
+
+
+class ModelEntry(ModelInUse):
+    """A model with the matchings that it is reported under."""
+
     matching: Name  # entry of `matchings` behind metrics.json
     also: list[Name]  # further entries of `matchings` reported in metrics.json
 
@@ -169,12 +184,12 @@ class Config(Section):
                 _must_exist(f"tables.{name}", row["model"], self.models)
         return self
 
-    def model(self, name: str) -> Model:
+    def model(self, name: str) -> ModelEntry:
         """The model entry `name` laid over its `extends` entry and its recipe."""
         entry = self._resolved(name, ())
         _must_exist(f"models.{name}.recipe", entry.get("recipe"), self.recipes)
         try:
-            return Model.model_validate_json(json.dumps(_overlaid(self.recipes[entry["recipe"]], entry)))
+            return ModelEntry.model_validate_json(json.dumps(_overlaid(self.recipes[entry["recipe"]], entry)))
         except ValidationError as error:
             raise ValueError(f"models.{name}: {_first_problem(error)}") from None
 

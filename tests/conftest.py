@@ -16,7 +16,7 @@ def people(tmp_path_factory) -> People:
     """Drawn once for all tests; copy it before changing anything."""
     folder = tmp_path_factory.mktemp("people")
     index = draw(folder)
-    entry = {"reader": "market1501", "root": str(index.parent), "scheme": "five", "pifpaf": "small"}
+    entry = {"reader": "market1501", "root": str(index.parent)}
     manifest, labels = folder / "manifest.csv", folder / "labels.h5"
     assert stage("manifest", config={"name": "people", "dataset": entry}, index=index, manifest=manifest) == 0
     write_true_labels(index.with_name("truth.h5"), manifest, labels)

@@ -39,16 +39,10 @@ def run(arguments: argparse.Namespace) -> None:
     scheme = part_scheme(config.scheme)
     maker = MaskMaker(scheme, fields.input_size, fields.stride, fields.grid, config.labels.threshold)
     rows = _rows(fields, maker, gated=config.labels.kind == "gated")
-    made = {"scheme": config.scheme, "scheme_name": config.scheme_name}
-    made |= {"kind": config.labels.kind, "threshold": config.labels.threshold}
-    record = provenance("parsing.stages.labels", _plain(made), {"fields": arguments.fields})
+    record = provenance("parsing.stages.labels", config.model_dump(mode="json"), {"fields": arguments.fields})
     names, mirrored = list(scheme.part_names), list(scheme.mirrored)
     rows = track(rows, f"labelling parts of scheme {config.scheme_name}", "image", len(fields))
     write_labels(arguments.labels, maker.grid, names, mirrored, len(fields), rows, record)
-
-
-def _plain(content: dict) -> dict:
-    return {name: value.model_dump(mode="json") if isinstance(value, Section) else value for name, value in content.items()}
 
 
 def _must_be_readable(fields: FieldFile) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reid.config import Model, Visibility
+from reid.config import ModelInUse, Visibility
 from reid.data.samples import TestBatch, normalised
 from reid.evaluation.store import Split
 from reid.model.attention import visible_above, visible_by_argmax
@@ -12,7 +12,7 @@ from reid.model.bpbreid import BPBReID, Output
 
 
 @torch.inference_mode()
-def embed(network: BPBReID, batch: TestBatch, settings: Model, device: torch.device) -> Split:
+def embed(network: BPBReID, batch: TestBatch, settings: ModelInUse, device: torch.device) -> Split:
     """What is compared of a batch: global, foreground and K part embeddings with visibility, score and attention."""
     output = network(normalised(batch.images.to(device)).contiguous(memory_format=torch.channels_last))
     scores = output.attention[:, 1:].amax(dim=(2, 3))

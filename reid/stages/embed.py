@@ -11,7 +11,7 @@ from artefacts.errors import UserError
 from artefacts.progress import track
 from artefacts.provenance import provenance
 from parsing.config import Section
-from reid.config import Model
+from reid.config import ModelInUse
 from reid.data.loading import embedding_loader, readable
 from reid.data.manifest import read_manifest
 from reid.evaluation.embed import embed
@@ -24,7 +24,7 @@ BATCH = 64  # images
 class Settings(Section):
     """What an extraction depends on beside the weights."""
 
-    model: Model
+    model: ModelInUse
     root: str
 
 

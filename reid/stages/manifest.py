@@ -11,7 +11,7 @@ from artefacts.errors import UserError
 from artefacts.images import UnreadableImage, read_rgb
 from artefacts.progress import track
 from parsing.config import Section
-from reid.config import Dataset, Name
+from reid.config import ImageFolder, Name
 from reid.data import protocol
 from reid.data.manifest import SPLITS, ImageRow, write_manifest
 from reid.data.readers import JUNK, contained, list_folder, parse_key, read_index
@@ -22,11 +22,11 @@ class ManifestConfig(Section):
     """The slice of the configuration that this stage reads."""
 
     name: Name
-    dataset: Dataset
+    dataset: ImageFolder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", required=True, help="`name` and entry of a `dataset`, JSON")
+    parser.add_argument("--config", required=True, help="name, dataset, JSON")
     parser.add_argument("--index", type=Path, help="CSV: key, sha256; the images of a drawn dataset")
     parser.add_argument("--manifest", type=Path, required=True, help="output CSV: one row an image")
     parser.add_argument("--threads", type=int, default=1)

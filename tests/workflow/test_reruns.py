@@ -84,7 +84,7 @@ OTHER = """  other:
         ),
         ("rule: threshold, threshold: 0.4", "rule: threshold, threshold: 0.3", {"embed", "attention"} | AFTER_EVALUATE),
         ("small: # our own", "small: # our ", set()),
-        ("steps: 6000", "steps: 6001", set()),
+        ("warmup_steps: 200", "warmup_steps: 201", set()),
     ],
 )
 def test_a_key_reruns_the_stages_that_read_it(workflow, old, new, rules):

@@ -28,7 +28,8 @@ if PYTHON_FOLDER not in environ.get("PATH", "").split(pathsep):
 
 from artefacts.errors import UserError
 from artefacts.provenance import code_digest
-from reid.config import load
+from parsing.config import Checkpoint, PartLabels
+from reid.config import ImageFolder, Model, ModelInUse, load
 
 # Bad input leaves by sys.exit, one line: Snakemake would wrap a WorkflowError in lines about its own insides.
 try:

@@ -49,12 +49,11 @@ rule merge:
         "../../envs/parsing.yaml"
     threads: 1
     params:
-        config=merge_slice,
         code=code_digest("parsing.stages.merge"),
     message:
         "Merging the body parts of {wildcards.dataset} (progress: {log})"
     shell:
-        "python -m parsing merge --config {params.config:q} --manifest {input.manifest:q} --fields {input.fields:q}"
+        "python -m parsing merge --manifest {input.manifest:q} --fields {input.fields:q}"
         " --merged {output:q} 2> {log:q}"
 
 

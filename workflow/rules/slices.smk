@@ -11,7 +11,7 @@ def draw_slice(wildcards):
 
 
 def manifest_slice(wildcards):
-    return slice_of(name=wildcards.dataset, dataset=CONFIG.datasets[wildcards.dataset])
+    return slice_of(name=wildcards.dataset, dataset=ImageFolder.of(CONFIG.datasets[wildcards.dataset]))
 
 
 def train_pifpaf_slice(wildcards):
@@ -21,15 +21,13 @@ def train_pifpaf_slice(wildcards):
 
 def fields_slice(wildcards):
     network = CONFIG.pifpaf[CONFIG.datasets[wildcards.dataset].pifpaf]
-    return slice_of(root=root(wildcards), pifpaf=network, labels=CONFIG.labels)
-
-
-def merge_slice(wildcards):
-    return slice_of(labels=CONFIG.labels)
+    return slice_of(root=root(wildcards), pifpaf=Checkpoint.of(network), batch_size=CONFIG.labels.batch_size)
 
 
 def labels_slice(wildcards):
-    return slice_of(scheme=CONFIG.schemes[wildcards.scheme], scheme_name=wildcards.scheme, labels=CONFIG.labels)
+    return slice_of(
+        scheme=CONFIG.schemes[wildcards.scheme], scheme_name=wildcards.scheme, labels=PartLabels.of(CONFIG.labels)
+    )
 
 
 def quality_slice(wildcards):
@@ -37,11 +35,11 @@ def quality_slice(wildcards):
 
 
 def train_slice(wildcards):
-    return slice_of(model=CONFIG.model(wildcards.model), root=root(wildcards), seed=int(wildcards.seed))
+    return slice_of(model=Model.of(CONFIG.model(wildcards.model)), root=root(wildcards), seed=int(wildcards.seed))
 
 
 def embed_slice(wildcards):
-    return slice_of(model=CONFIG.model(wildcards.model), root=root(wildcards))
+    return slice_of(model=ModelInUse.of(CONFIG.model(wildcards.model)), root=root(wildcards))
 
 
 def evaluate_slice(wildcards):
