@@ -56,8 +56,8 @@ class Backbone(Section):
     name: str  # timm model name
     weights: str | None = None  # "imagenet", a path, or null: from scratch
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of a path
-    stage: Annotated[int, Field(ge=0)] | None = None  # feature level of timm to stop at; null = last
-    last_stride: Literal[1, 2] | None = None  # of a ResNet's last stage; null = as timm builds it
+    levels: tuple[int, ...] = (-1,)  # timm's feature levels that are fused, finest first; -1 = the last
+    last_stride: Literal[1, 2] | None = None  # of a ResNet's last level; null = as timm builds it
 
 
 class Augmentation(Section):

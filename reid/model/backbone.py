@@ -10,42 +10,35 @@ from torch.nn import functional
 class Backbone(nn.Module):
     """Images to an appearance map G: [N, 3, H, W] -> [N, channels, H / stride, W / stride].
 
-    A network with several branches (HRNet) gives all of them, brought to the finest by bilinear interpolation and
-    concatenated; others give the last of `levels`.
+    Where the network gives several levels, the coarser are brought to the size of the finest by bilinear
+    interpolation and all are concatenated, as HRNet's branches are (4 + 8 + 16 + 32 -> stride 4, 1920 channels).
     """
 
-    def __init__(self, network: nn.Module, levels: tuple[int, ...]) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.levels = levels
-        channels, strides = network.feature_info.channels(), network.feature_info.reduction()
-        self.channels = sum(channels[level] for level in levels)
-        self.stride = strides[levels[0]]
+        self.channels = sum(network.feature_info.channels())
+        self.stride = network.feature_info.reduction()[0]
 
     def forward(self, images: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N C h w"]:
-        maps = self.network(images)
-        chosen = [maps[level] for level in self.levels]
-        size = chosen[0].shape[-2:]
-        finest, *coarser = chosen
+        finest, *coarser = self.network(images)
+        size = finest.shape[-2:]
         raised = [functional.interpolate(level, size, mode="bilinear", align_corners=True) for level in coarser]
         return torch.cat([finest, *raised], dim=1) if raised else finest
 
 
-def build_backbone(name: str, stage: int | None, last_stride: int | None, pretrained: bool) -> Backbone:
+def build_backbone(name: str, levels: tuple[int, ...], last_stride: int | None, pretrained: bool) -> Backbone:
     """A timm network as feature extractor.
 
-    `stage` is the level to stop at (timm's out_indices; None = the last); `last_stride` 1 takes the stride out of the
-    last level used, as Bag of Tricks does with a ResNet's last stage. `pretrained` loads timm's ImageNet weights.
+    `levels` are timm's out_indices, finest first (-1 = the last); `last_stride` 1 takes the stride out of the last
+    of them, as Bag of Tricks does with a ResNet's last stage. `pretrained` loads timm's ImageNet weights.
     """
-    if name.startswith("hrnet"):
-        network = timm.create_model(name, pretrained=pretrained, features_only=True, out_indices=(1, 2, 3, 4))
-        return Backbone(network, levels=(0, 1, 2, 3))
-    levels = (-1 if stage is None else stage,)
     network = timm.create_model(name, pretrained=pretrained, features_only=True, out_indices=levels)
-    backbone = Backbone(network, levels=(0,))
+    backbone = Backbone(network)
     if last_stride == 1:
-        _take_stride_out(network[network.feature_info.module_name()[0]])
-        backbone.stride //= 2
+        _take_stride_out(network[network.feature_info.module_name()[-1]])
+        if len(levels) == 1:
+            backbone.stride //= 2
     return backbone
 
 

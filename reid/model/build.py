@@ -28,11 +28,11 @@ def new_model(settings: Model, parts: int, identities: int) -> BPBReID:
 
 def _weighted_backbone(entry: BackboneEntry) -> Backbone:
     if entry.weights not in (None, "imagenet"):
-        backbone = build_backbone(entry.name, entry.stage, entry.last_stride, pretrained=False)
+        backbone = build_backbone(entry.name, entry.levels, entry.last_stride, pretrained=False)
         _load_backbone(backbone, entry)
         return backbone
     try:
-        return build_backbone(entry.name, entry.stage, entry.last_stride, pretrained=entry.weights == "imagenet")
+        return build_backbone(entry.name, entry.levels, entry.last_stride, pretrained=entry.weights == "imagenet")
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
