@@ -125,7 +125,7 @@ def test_only_visible_features_must_be_finite(tmp_path, visible):
     broken = dataclasses.replace(GALLERY, features=features, visibility=visibility)
     with reading(write(tmp_path / "nan.h5", QUERY, broken)) as file:
         if visible:
-            with pytest.raises(UserError, match="embedding 'torso' of 2/00005.jpg is not finite"):
+            with pytest.raises(UserError, match=r"embedding 'torso' of 2/00005\.jpg is not finite"):
                 streamed(file, ["parts"])
         else:
             assert not np.isnan(streamed(file, ["parts"])[0]).any()

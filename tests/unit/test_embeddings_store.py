@@ -46,10 +46,15 @@ def test_embeddings_are_read_alone_or_side_by_side(path):
         np.testing.assert_array_equal(file.gallery.features([2, 4]), together)
 
 
-def test_an_interrupted_writer_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), writing(tmp_path / "e.h5", NAMES, CELLS, {}) as writer:
+def interrupted(path):
+    with writing(path, NAMES, CELLS, {}) as writer:
         writer.append("query", QUERY)
         raise KeyboardInterrupt
+
+
+def test_an_interrupted_writer_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(tmp_path / "e.h5")
     assert not list(tmp_path.iterdir())
 
 
