@@ -62,7 +62,7 @@ def sheet(queries: list[list[Row]], names: list[str]) -> Image.Image:
 
 
 def _draw_row(page: Image.Image, pen: ImageDraw.ImageDraw, top: int, row: Row) -> None:
-    pen.text((GAP, top + TITLE // 2), row.title, INK, _font(13), anchor="lm")
+    pen.text((GAP, top + TITLE // 2), row.title, INK, font(13), anchor="lm")
     for column, shown in enumerate(row.images):
         left = GAP + column * CELL[0] + (GAP if column else 0)
         _draw_image(page, pen, (left, top + TITLE), shown, row.embeddings)
@@ -82,7 +82,7 @@ def _draw_image(
         x, colour = left + place * (SQUARE + 1), COLOURS[embedding % len(COLOURS)]
         box = (x, bottom + 3, x + SQUARE - 2, bottom + 1 + SQUARE)
         pen.rectangle(box, fill=colour if compared else None, outline=colour if compared else FAINT)
-    pen.text((left, bottom + SQUARE + CAPTION // 2 + 3), shown.caption, INK, _font(11), anchor="lm")
+    pen.text((left, bottom + SQUARE + CAPTION // 2 + 3), shown.caption, INK, font(11), anchor="lm")
 
 
 def overlaid(image: Image.Image, attention: np.ndarray) -> Image.Image:
@@ -99,7 +99,7 @@ def _legend(names: list[str], width: int) -> Image.Image:
     """Squares and names of the compared embeddings, then what frames mean; on as many lines as they need."""
     entries = [(name, COLOURS[number % len(COLOURS)]) for number, name in enumerate(names)]
     entries += [("right", RIGHT), ("wrong", WRONG), ("hollow: not visible in both, not compared", None)]
-    font, line = _font(12), 18
+    font, line = font(12), 18
     places, x, y = [], GAP, GAP
     for name, colour in entries:
         length = int(font.getlength(name)) + 34
@@ -115,5 +115,6 @@ def _legend(names: list[str], width: int) -> Image.Image:
     return image
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """The font of all pictures."""
     return ImageFont.load_default(size)

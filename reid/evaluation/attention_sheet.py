@@ -1,0 +1,70 @@
+"""The picture of labels beside learned attention, as the second row of Figure 1."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from artefacts.errors import UserError
+from artefacts.images import UnreadableImage, read_rgb
+from parsing.store import UNKNOWN, LabelFile
+from reid.evaluation.pictures import COLOURS, FRAME, GAP, INK, PAPER, RIGHT, THUMB, TITLE, WRONG, font, overlaid
+from reid.evaluation.store import Embeddings, StoredSplit
+
+COLUMNS = ("image", "PifPaf label", "attention")  # before one column a part
+CELL = (THUMB[0] + 2 * FRAME + GAP, THUMB[1] + 2 * FRAME + GAP)
+
+
+def attention_sheet(file: Embeddings, labels: LabelFile, root: Path, images: int) -> Image.Image:
+    """A page with a row an image: itself, its label map, the winning attention, and the map of every part.
+
+    A part's frame is green where it counts as visible and red where it does not (Eq. 4). Half of the images are
+    queries, half gallery, evenly spread. Raises UserError for an image that cannot be read.
+    """
+    chosen = [(file.query, row) for row in _spread(len(file.query), images - images // 2)]
+    chosen += [(file.gallery, row) for row in _spread(len(file.gallery), images // 2)]
+    titles = [*COLUMNS, *file.parts]
+    page = Image.new("RGB", (GAP + len(titles) * CELL[0], GAP + TITLE + len(chosen) * CELL[1]), PAPER)
+    pen = ImageDraw.Draw(page)
+    for column, title in enumerate(titles):
+        pen.text((GAP + column * CELL[0] + FRAME, GAP), title, INK, font(12))
+    for number, (split, row) in enumerate(chosen):
+        for column, tile in enumerate(_tiles(split, row, labels, root)):
+            page.paste(tile, (GAP + column * CELL[0], GAP + TITLE + number * CELL[1]))
+    return page
+
+
+def _spread(length: int, count: int) -> list[int]:
+    return np.unique(np.linspace(0, length - 1, count).round().astype(int)).tolist() if length else []
+
+
+def _tiles(split: StoredSplit, row: int, labels: LabelFile, root: Path) -> list[Image.Image]:
+    key, attention = split.key_of(row), split.attention(row)
+    try:
+        image = read_rgb(root / key).resize(THUMB, Image.Resampling.LANCZOS)
+    except UnreadableImage as error:
+        raise UserError(f"{root / key}: cannot be read ({error}); is the dataset's root still right?") from None
+    visible = split.visibility[row, 2:]
+    maps = [
+        _framed(overlaid(image, part), RIGHT if seen else WRONG)
+        for part, seen in zip(attention[1:], visible, strict=True)
+    ]
+    label = _framed(coloured(image, labels.label_map(key)), PAPER)
+    return [_framed(image, PAPER), label, _framed(coloured(image, attention.argmax(0)), PAPER), *maps]
+
+
+def coloured(image: Image.Image, part_map: np.ndarray) -> Image.Image:
+    """The image with a part map [h, w] in the parts' colours over it; background and unknown cells stay grey."""
+    known = np.where(part_map == UNKNOWN, 0, part_map)
+    cells = Image.fromarray(known.astype(np.uint8)).resize(image.size, Image.Resampling.NEAREST)
+    part = np.asarray(cells)[..., None]
+    palette = np.array([(128, 128, 128), *COLOURS], np.float32)
+    painted = palette[1 + (part[..., 0] - 1) % len(COLOURS)]
+    grey = np.asarray(image.convert("L"), np.float32)[..., None]
+    return Image.fromarray(np.where(part > 0, 0.45 * grey + 0.55 * painted, grey).clip(0, 255).astype(np.uint8))
+
+
+def _framed(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
+    framed = Image.new("RGB", (image.width + 2 * FRAME, image.height + 2 * FRAME), colour)
+    framed.paste(image, (FRAME, FRAME))
+    return framed

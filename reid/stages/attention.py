@@ -1,0 +1,32 @@
+"""Draw labels beside the attention maps that were learned from them (Figure 1)."""
+
+import argparse
+from pathlib import Path
+
+from artefacts.files import replacing
+from parsing.config import Count, Section
+from parsing.store import LabelFile
+from reid.evaluation.attention_sheet import attention_sheet
+from reid.evaluation.store import reading
+
+
+class Settings(Section):
+    """The slice of the configuration that decides this stage."""
+
+    root: str
+    images: Count
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", required=True, help="JSON: root, images")
+    parser.add_argument("--embeddings", type=Path, required=True)
+    parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--picture", type=Path, required=True, help="output PNG")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    settings = Settings.model_validate_json(arguments.config)
+    with reading(arguments.embeddings) as file:
+        page = attention_sheet(file, LabelFile(arguments.labels), Path(settings.root), settings.images)
+    with replacing(arguments.picture) as path:
+        page.save(path, "PNG")
