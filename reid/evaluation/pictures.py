@@ -99,10 +99,10 @@ def _legend(names: list[str], width: int) -> Image.Image:
     """Squares and names of the compared embeddings, then what frames mean; on as many lines as they need."""
     entries = [(name, COLOURS[number % len(COLOURS)]) for number, name in enumerate(names)]
     entries += [("right", RIGHT), ("wrong", WRONG), ("hollow: not visible in both, not compared", None)]
-    font, line = font(12), 18
+    face, line = font(12), 18
     places, x, y = [], GAP, GAP
     for name, colour in entries:
-        length = int(font.getlength(name)) + 34
+        length = int(face.getlength(name)) + 34
         if x + length > width:
             x, y = GAP, y + line
         places.append((x, y, name, colour))
@@ -111,7 +111,7 @@ def _legend(names: list[str], width: int) -> Image.Image:
     pen = ImageDraw.Draw(image)
     for x, y, name, colour in places:
         pen.rectangle((x, y + 2, x + 11, y + 13), fill=colour, outline=colour or FAINT)
-        pen.text((x + 17, y + 8), name, INK, font, anchor="lm")
+        pen.text((x + 17, y + 8), name, INK, face, anchor="lm")
     return image
 
 
