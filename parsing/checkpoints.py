@@ -22,7 +22,13 @@ from parsing import pifpaf
 LARGEST_HALF = torch.finfo(torch.float16).max
 
 # Modules whose own classes may be built, and single functions and types that may be called.
-LAYERS = ("torch.nn.modules.", "torchvision.models.", "torchvision.ops.misc", "openpifpaf.network.", "openpifpaf.headmeta")
+LAYERS = (
+    "torch.nn.modules.",
+    "torchvision.models.",
+    "torchvision.ops.misc",
+    "openpifpaf.network.",
+    "openpifpaf.headmeta",
+)
 OTHERS = {
     "collections": {"OrderedDict"},
     "builtins": {"set"},
@@ -62,7 +68,9 @@ def load_network(path: Path, sha256: str | None = None, source: str = "") -> nn.
         where = f"download {source}" if source else "it is not shipped and has no known source; change `weights`"
         raise UserError(f"{path}: no such PifPaf checkpoint; {where}" + (" and put it there" if source else ""))
     if sha256 and not (found := sha256_of(path)).startswith(sha256):
-        raise UserError(f"{path}: its SHA-256 starts with {found[:16]}, not {sha256[:16]}: it is another file; {source}")
+        raise UserError(
+            f"{path}: its SHA-256 starts with {found[:16]}, not {sha256[:16]}: it is another file; {source}"
+        )
     network = _load_ours(path) if path.suffix == ".safetensors" else _load_released(path)
     return network.float().eval()
 

@@ -42,7 +42,7 @@ class Architecture:
 
 def head_metas(upsample: int) -> list:
     """CIF and CAF of a COCO person, 17 keypoints and 19 connections."""
-    shared = dict(keypoints=COCO_KEYPOINTS, sigmas=COCO_PERSON_SIGMAS, pose=COCO_UPRIGHT_POSE)
+    shared = {"keypoints": COCO_KEYPOINTS, "sigmas": COCO_PERSON_SIGMAS, "pose": COCO_UPRIGHT_POSE}
     cif = openpifpaf.headmeta.Cif(
         "cif", "cocokp", **shared, draw_skeleton=COCO_PERSON_SKELETON, score_weights=COCO_PERSON_SCORE_WEIGHTS
     )

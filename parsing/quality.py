@@ -29,7 +29,8 @@ def coverage(labels: LabelFile, fields: FieldFile, keys: Iterable[str]) -> dict:
     problems = {key: fields.problem(key) for key in keys if fields.problem(key)}
     return {
         "images": len(keys),
-        "status": dict(sorted(Counter(labels.status(key) for key in keys).items())),
+        "status": dict(sorted(Counter(map(labels.status, keys)).items())),
+        "skeletons": dict(sorted(Counter(map(fields.status, keys)).items())),
         "labelled": float(visible.any(1).mean()) if keys else None,
         "visible_parts": float(visible.sum(1).mean()) if keys else None,
         "visible": dict(zip(labels.part_names, map(float, visible.mean(0)), strict=True)) if keys else {},
@@ -58,12 +59,16 @@ def against_truth(labels: LabelFile, fields: FieldFile, truth: Truth, keys: Iter
         judged.append(accuracy.judge(fields.skeletons(key), people, truth.size[1] / truth.size[0]))
     ious = both / np.maximum(either, 1)
     named = dict(zip(scheme.part_names, map(float, ious[1:]), strict=True))
-    return {"part_iou": {"mean": float(ious[1:].mean()), "background": float(ious[0]), **named}, **accuracy.summary(judged)}
+    return {
+        "part_iou": {"mean": float(ious[1:].mean()), "background": float(ious[0]), **named},
+        **accuracy.summary(judged),
+    }
 
 
 def at_cells(picture: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     """The pixels of `picture` [H, W] at the centres of the cells of `grid`."""
     rows, columns = (
-        ((np.arange(cells) + 0.5) * length / cells).astype(int) for length, cells in zip(picture.shape, grid, strict=True)
+        ((np.arange(cells) + 0.5) * length / cells).astype(int)
+        for length, cells in zip(picture.shape, grid, strict=True)
     )
     return picture[np.ix_(rows, columns)]

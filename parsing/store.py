@@ -226,6 +226,6 @@ def _must_be_whole(path: Path, schema: str) -> None:
         raise UserError(f"{path}: has schema version {version}, this code reads {VERSION}; remove it and run again")
     if path.stat().st_size - USER_BLOCK != size:
         there = path.stat().st_size - USER_BLOCK
-        raise UserError(f"{path}: is truncated ({there} bytes of {size}); remove it and run again")
+        raise UserError(f"{path}: is truncated or was added to ({there} bytes, not {size}); remove it and run again")
     if _rest(path)[1] != digest:
         raise UserError(f"{path}: is damaged (its SHA-256 is not the one written with it); remove it and run again")

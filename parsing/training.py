@@ -104,16 +104,12 @@ class Trainer:
             getattr(self, name).load_state_dict(state[name])
 
 
-def train(
-    network: nn.Module, data: KeypointDataset, config: PifPafTraining, workers: int, state: State
-) -> nn.Module:
+def train(network: nn.Module, data: KeypointDataset, config: PifPafTraining, workers: int, state: State) -> nn.Module:
     """Train `network` for `config.steps`, going on from `state`, and return its moving average, in eval mode."""
     trainer = Trainer(network, config)
     if kept := state.load():
         trainer.restore(kept)
-    order = EndlessOrder(
-        len(data), config.seed, trainer.done * config.batch_size, config.steps * config.batch_size
-    )
+    order = EndlessOrder(len(data), config.seed, trainer.done * config.batch_size, config.steps * config.batch_size)
     loader = DataLoader(data, config.batch_size, sampler=order, num_workers=workers)
     with bar(config.steps, "training PifPaf", "step", trainer.done) as progress:
         for images, targets in loader:

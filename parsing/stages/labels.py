@@ -58,9 +58,15 @@ def _must_be_readable(fields: FieldFile) -> None:
 
 def _rows(fields: FieldFile, maker: MaskMaker, gated: bool) -> Iterator[dict]:
     for key in fields.keys:
-        status = fields.status(key)
         confidences = maker.confidences(fields.confidences(key), fields.skeletons(key) if gated else None)
-        labels = maker.labels(confidences)
-        if status in ("ok", "several") and np.all(labels == UNKNOWN):
-            status = "nobody"
-        yield {"key": key, "status": status, "labels": labels, "confidences": confidences}
+        labels = np.full(maker.grid, UNKNOWN, np.uint8) if fields.problem(key) else maker.labels(confidences)
+        yield {"key": key, "status": _status(fields.status(key), labels), "labels": labels, "confidences": confidences}
+
+
+def _status(found: str, labels: np.ndarray) -> str:
+    """Status of an image's labels: `nobody` if no cell shows a part, whatever the decoder made of the maps."""
+    if found in ("unreadable", "too_small"):
+        return found
+    if (labels == UNKNOWN).all():
+        return "nobody"
+    return "ok" if found == "nobody" else found
