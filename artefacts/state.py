@@ -37,7 +37,7 @@ class State:
             content = torch.load(self._file, weights_only=True)
             ours = content["fingerprint"] == self._fingerprint
         except (RuntimeError, EOFError, OSError, UnpicklingError, KeyError, TypeError, ValueError) as error:
-            log.warning("%s is damaged (%s): starting over", self._file, str(error).splitlines()[0])
+            log.warning("%s is damaged (%s): starting over", self._file, type(error).__name__)
             return None
         if not ours:
             log.warning("%s belongs to other settings, code or inputs: starting over", self._file)
