@@ -39,6 +39,7 @@ format: $(READY) ## bring all files into the style
 	snakefmt workflow
 
 bench: $(READY) ## measure what the README claims
+	@python -m pip install --quiet --disable-pip-version-check -c envs/constraints.txt -r envs/benchmarks.txt
 	@for program in benchmarks/*.py; do echo "== $$program"; python $$program || exit 1; done
 
 dag: $(READY) ## draw docs/dag.mmd, the picture in the README

@@ -37,7 +37,7 @@ class Workflow:
             env={**os.environ, "PATH": path, "CONTENT": content},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
         )
 
     def planned(self, *targets: str) -> "Plan":

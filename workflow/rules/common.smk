@@ -27,6 +27,7 @@ if PYTHON_FOLDER not in environ.get("PATH", "").split(pathsep):
     environ.update(PATH=pathsep.join([PYTHON_FOLDER, environ.get("PATH", "")]))
 
 from artefacts.errors import UserError
+from artefacts.files import sha256_of
 from artefacts.provenance import code_digest
 from parsing.config import Checkpoint, PartLabels
 from reid.config import ImageFolder, Model, ModelInUse, load

@@ -20,6 +20,7 @@ rule tabulate:
     params:
         config=tabulate_slice,
         code=code_digest("reid.stages.tabulate"),
+        published=sha256_of(PROJECT / "reid" / "published.json"),
     message:
         "Writing table {wildcards.table}"
     shell:
