@@ -1,0 +1,127 @@
+"""Maps -> labels, against a loop over cells and torch's own interpolation."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parsing.config import Scheme
+from parsing.masks import MaskMaker
+from parsing.schemes import CONNECTIONS, part_scheme
+from parsing.store import UNKNOWN
+from parsing.target import person_height
+from tests.labelling import FIVE, GRID, SIZE, skeleton
+
+SCHEME = part_scheme(Scheme.model_validate_json(json.dumps(FIVE)))
+
+
+def maker(threshold: float = 0.5, size: tuple[int, int] = SIZE, grid: tuple[int, int] = GRID) -> MaskMaker:
+    return MaskMaker(SCHEME, size, 8, grid, threshold)
+
+
+def random_maps(seed: int, grid: tuple[int, int] = GRID) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (36, *grid), np.uint8)
+
+
+def read_at(picture: np.ndarray, y: float, x: float) -> float:
+    """Bilinear value of `picture` at (y, x), in cells."""
+    top, left = math.floor(y), math.floor(x)
+    total = 0.0
+    for row, column in ((top, left), (top, left + 1), (top + 1, left), (top + 1, left + 1)):
+        if row < picture.shape[0] and column < picture.shape[1]:
+            total += max(0, 1 - abs(y - row)) * max(0, 1 - abs(x - column)) * float(picture[row, column])
+    return total
+
+
+def test_confidences_are_the_largest_map_of_each_part_at_the_centre_of_each_block():
+    maps, made = random_maps(1), maker()
+    ours = made.confidences(maps)
+    assert ours.shape == (5, 16, 8)
+    for part, channels in enumerate(SCHEME.channels):
+        for row in range(16):
+            for column in range(8):
+                y, x = (4 * row + 1.5) / 8, (4 * column + 1.5) / 8  # 64 x 32 is padded at its far edges only
+                expected = max(read_at(maps[channel], y, x) for channel in channels)
+                assert abs(int(ours[part, row, column]) - expected) <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize("size", [(64, 32), (66, 30), (256, 128), (192, 96)])
+def test_maps_are_read_where_torch_reads_them_with_aligned_corners(size):
+    padded = [length + -(length - 1) % 16 for length in size]
+    grid = tuple((length - 1) // 8 + 1 for length in padded)
+    maps = random_maps(2, grid)
+    wanted = [
+        2 * (4 * torch.arange(length // 4).double() + 1.5 + (whole - length) // 2) / (whole - 1) - 1
+        for length, whole in zip(size, padded, strict=True)
+    ]  # centres of the 4 x 4 blocks of the image within the padded one, -1..1
+    rows, columns = torch.meshgrid(*wanted, indexing="ij")
+    where = torch.stack([columns, rows], -1)[None]
+    fine = torch.nn.functional.grid_sample(torch.from_numpy(maps)[None].double(), where, align_corners=True)[0].numpy()
+    expected = np.stack([fine[list(channels)].max(0) for channels in SCHEME.channels])
+    assert np.abs(maker(size=size, grid=grid).confidences(maps) - expected).max() <= 0.5 + 1e-3
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), threshold=st.floats(0.01, 0.99))
+def test_labels_follow_their_definition(seed, threshold):
+    confidences = np.random.default_rng(seed).integers(0, 256, (5, 16, 8), np.uint8)
+    labels = maker(threshold).labels(confidences)
+    for row in range(16):
+        for column in range(8):
+            cell = confidences[:, row, column].tolist()
+            best = max(cell)
+            expected = cell.index(best) + 1 if best / 255 >= threshold else 0
+            assert labels[row, column] == expected
+
+
+def test_nothing_above_the_threshold_is_unknown_and_not_background():
+    quiet = np.full((5, 16, 8), 127, np.uint8)
+    assert (maker(0.5).labels(quiet) == UNKNOWN).all()
+    quiet[3, 2, 2] = 128
+    labels = maker(0.5).labels(quiet)
+    assert labels[2, 2] == 4
+    assert (labels == 0).sum() == labels.size - 1
+
+
+def test_a_gate_is_a_bell_around_each_limb_of_the_target():
+    target = skeleton(0.5)
+    people = np.stack([skeleton(0.95, 0.9), target])
+    gate = maker().gate(people)
+    height = person_height(target) * SIZE[0]
+    points = target[:, :2] * SIZE[::-1]
+    for channel, reach in ((0, 0.045), (9, 0.03), (17, 0.045), (22, 0.08), (27, 0.03)):
+        first, second = (channel, channel) if channel < 17 else CONNECTIONS[channel - 17]
+        for row, column in ((0, 0), (3, 4), (8, 3), (15, 7)):
+            centre = np.array([4 * column + 1.5, 4 * row + 1.5])
+            along = [points[first] + share * (points[second] - points[first]) for share in np.linspace(0, 1, 2001)]
+            distance = min(np.linalg.norm(centre - point) for point in along)
+            expected = math.exp(-(distance**2) / (2 * (reach * height) ** 2))
+            assert gate[channel, row, column] == pytest.approx(expected, abs=2e-4)
+
+
+def test_gated_labels_leave_a_passer_by_out():
+    maps = np.full((36, *GRID), 255, np.uint8)
+    one = maker().labels(maker().confidences(maps, skeleton(0.3)[None]))
+    assert (one[:, 6:] == 0).all()
+    assert (one[:, :5] > 0).any()
+    assert (maker().labels(maker().confidences(maps)) > 0).all()
+
+
+def test_gated_labels_without_anybody_are_unknown():
+    made = maker()
+    confidences = made.confidences(random_maps(3), np.zeros((4, 17, 3), np.float32))
+    assert (confidences == 0).all()
+    assert (made.labels(confidences) == UNKNOWN).all()
+
+
+def test_a_limb_with_an_end_that_was_not_found_is_shut():
+    person = skeleton(0.5)
+    person[9] = 0  # left wrist
+    gate = maker().gate(person[None])
+    assert (gate[9] == 0).all()
+    assert (gate[27] == 0).all()
+    assert gate[28].max() > 0.5
