@@ -7,7 +7,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 READY := $(VENV)/.ready
 SNAKEMAKE = snakemake --cores $(CORES) --resources gpu=$(if $(filter 0,$(GPUS)),$(CORES),$(GPUS))
 
-.PHONY: help setup demo test test-slow lint format bench dag schema clean
+.PHONY: help setup demo report test test-slow lint format bench dag schema clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -20,6 +20,9 @@ demo: $(READY) ## the whole workflow on people that it draws itself: no data, GP
 	@$(SNAKEMAKE)
 	@echo; cat results/tables/demo.md; echo
 	@echo "Pictures: results/synthetic/parsing/five.qc.png (labels), results/synthetic/small/ranking.png, results/synthetic/small/attention.png"
+
+report: $(READY) ## gather the pictures and tables of finished work in results/report.html
+	@$(SNAKEMAKE) --report results/report.html
 
 test: $(READY) ## the fast tests
 	@python -m pytest -m "not slow"

@@ -93,6 +93,23 @@ def test_a_key_reruns_the_stages_that_read_it(workflow, old, new, rules):
 
 
 @pytest.mark.slow
+def test_a_dataset_without_a_training_half_takes_the_model_of_another(workflow):
+    workflow.edit("config.yaml", "  market1501:\n", f"{OTHER}    trains_on: synthetic\n  market1501:\n")
+    plan = workflow.planned("results/other/small/metrics.json", "results/other/small/attention.png")
+    assert "train" not in plan.rules
+    assert "Embedding other with small, seed 1" in plan.jobs
+    assert not [job for job in plan.jobs if "synthetic" in job]
+
+
+@pytest.mark.slow
+def test_a_report_holds_the_pictures(workflow):
+    result = workflow.snakemake("--report", "report.html")
+    assert result.returncode == 0, result.stderr
+    text = (workflow.folder / "report.html").read_text()
+    assert all(name in text for name in ("five.qc.png", "ranking.png", "attention.png", "demo.csv"))
+
+
+@pytest.mark.slow
 def test_threads_and_resources_rerun_nothing(workflow):
     text = workflow.snakemake("-n", "--set-threads", "train=2", "--resources", "gpu=8").stdout
     assert "Nothing to be done" in text

@@ -79,7 +79,7 @@ rule rank:
     input:
         first_embeddings,
     output:
-        picture="results/{dataset}/{model}/ranking.png",
+        picture=report("results/{dataset}/{model}/ranking.png", caption="../report/ranking.rst", category="Rankings"),
         ranking="results/{dataset}/{model}/ranking.csv",
     log:
         "logs/{dataset}/{model}/rank.log",
@@ -103,7 +103,7 @@ rule attention:
         embeddings=first_embeddings,
         labels=known_labels,
     output:
-        "results/{dataset}/{model}/attention.png",
+        report("results/{dataset}/{model}/attention.png", caption="../report/attention.rst", category="Attention"),
     log:
         "logs/{dataset}/{model}/attention.log",
     benchmark:

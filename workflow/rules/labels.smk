@@ -86,7 +86,7 @@ rule quality:
         truth=drawn_truth,
     output:
         report="results/{dataset}/parsing/{scheme}.qc.json",
-        sheet="results/{dataset}/parsing/{scheme}.qc.png",
+        sheet=report("results/{dataset}/parsing/{scheme}.qc.png", caption="../report/labels.rst", category="Labels"),
     log:
         "logs/{dataset}/quality.{scheme}.log",
     benchmark:

@@ -14,7 +14,7 @@ rule manifest:
         "benchmarks/results/{dataset}/manifest.tsv"
     conda:
         "../../envs/reid.yaml"
-    threads: 1
+    threads: 4
     params:
         config=manifest_slice,
         code=code_digest("reid.stages.manifest"),
@@ -23,4 +23,5 @@ rule manifest:
     message:
         "Listing the images of {wildcards.dataset} (progress: {log})"
     shell:
-        "python -m reid manifest --config {params.config:q} {params.index} --manifest {output:q} 2> {log:q}"
+        "python -m reid manifest --config {params.config:q} {params.index} --manifest {output:q}"
+        " --threads {threads} 2> {log:q}"

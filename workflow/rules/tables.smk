@@ -7,7 +7,7 @@ rule tabulate:
     input:
         metrics_of_rows,
     output:
-        csv="results/tables/{table}.csv",
+        csv=report("results/tables/{table}.csv", caption="../report/table.rst", category="Tables"),
         markdown="results/tables/{table}.md",
         tex="results/tables/{table}.tex",
     log:
