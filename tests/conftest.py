@@ -4,11 +4,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 
 from reid.config import Config, load
 from tests.people import People, draw, stage, write_true_labels
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+# The same examples in every run, and no failure because the machine is busy.
+settings.register_profile("project", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("project")
 
 
 @pytest.fixture(scope="session")

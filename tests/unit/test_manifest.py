@@ -1,7 +1,7 @@
 """From file names to the rows of a manifest, and back from its file."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid.data.manifest import SPLITS, ImageRow, is_inside, read_manifest, write_manifest
@@ -45,6 +45,7 @@ rows_of_any_kind = st.lists(
 
 
 @given(rows_of_any_kind)
+@settings(max_examples=30)  # each is flushed to disk
 def test_what_is_written_is_read(tmp_path_factory, rows):
     path = tmp_path_factory.getbasetemp() / "any.csv"
     write_manifest(path, rows)
