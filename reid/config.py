@@ -16,6 +16,7 @@ from parsing.config import Count, Labels, PifPaf, Positive, Scheme, Section, Sha
 
 Embedding = Literal["global", "foreground", "concatenated", "parts"]
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+TAKEN = {"datasets": {"pifpaf", "tables"}, "models": {"source", "parsing"}, "schemes": {"fields"}}
 
 
 class Synthetic(Section):
@@ -174,14 +175,32 @@ class Config(Section):
             _must_exist(f"datasets.{name}.pifpaf", dataset.pifpaf, self.pifpaf)
             if dataset.trains_on:
                 _must_exist(f"datasets.{name}.trains_on", dataset.trains_on, self.datasets)
+            if dataset.synthetic and dataset.root != f"results/{name}/source":
+                raise ValueError(f"datasets.{name}.root: must be results/{name}/source, where the workflow draws it")
+        drawn = [name for name, dataset in self.datasets.items() if dataset.synthetic]
+        for name, network in self.pifpaf.items():
+            if network.training:
+                _must_exist(f"pifpaf.{name}.train_on", network.train_on, drawn)
+                _must_exist(f"pifpaf.{name}.validate_on", network.validate_on, drawn)
         for name in self.models:
             model = self.model(name)
             for matching in (model.matching, *model.also):
                 _must_exist(f"models.{name}", matching, self.matchings)
         for name, table in self.tables.items():
             for row in table.rows:
-                _must_exist(f"tables.{name}", row["dataset"], self.datasets)
-                _must_exist(f"tables.{name}", row["model"], self.models)
+                _must_exist(f"tables.{name}: dataset", row.get("dataset"), self.datasets)
+                _must_exist(f"tables.{name}: model", row.get("model"), self.models)
+                if "matching" in row:
+                    model = self.model(row["model"])
+                    reported = dict.fromkeys([model.matching, *model.also])
+                    _must_exist(f"tables.{name}: models.{row['model']}.also", row["matching"].split("/")[0], reported)
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> "Config":
+        for key, taken in TAKEN.items():
+            for name in taken & getattr(self, key).keys():
+                raise ValueError(f"{key}.{name}: this name is taken by a folder or file of results/")
         return self
 
     def model(self, name: str) -> ModelEntry:

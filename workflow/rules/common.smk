@@ -15,7 +15,7 @@ import hashlib
 import json
 import re
 import sys
-from os import environ, pathsep
+from os import environ, pathsep, scandir
 from pathlib import Path
 
 PROJECT = Path(workflow.basedir).parent
@@ -48,7 +48,7 @@ wildcard_constraints:
     dataset=names(CONFIG.datasets),
     model=names(CONFIG.models),
     matching=names(CONFIG.matchings),
-    pifpaf=names(CONFIG.pifpaf),
+    pifpaf=names(name for name, network in CONFIG.pifpaf.items() if network.training),
     scheme=names(CONFIG.schemes),
     table=names(CONFIG.tables),
     seed=r"\d+",
@@ -72,7 +72,13 @@ def present(path, advice):
 
 
 def listing_digest(folder):
-    """Digest of the names and sizes of all files below `folder`."""
-    files = (path for path in Path(folder).rglob("*") if path.is_file())
-    lines = sorted(f"{path.relative_to(folder)} {path.stat().st_size}" for path in files)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    """Digest of the names and sizes of all files below `folder` (0.2 s for 30,000)."""
+    return hashlib.sha256("\n".join(sorted(sizes_below(folder))).encode()).hexdigest()[:16]
+
+
+def sizes_below(folder):
+    for entry in scandir(folder):
+        if entry.is_dir():
+            yield from sizes_below(entry.path)
+        elif entry.is_file():
+            yield f"{entry.path} {entry.stat().st_size}"

@@ -68,6 +68,10 @@ def metrics_of_seeds(wildcards):
 
 
 def metrics_of_rows(wildcards):
-    """Metrics behind every row of a table."""
-    rows = CONFIG.tables[wildcards.table].rows
+    """Metrics behind the rows of a table; those of datasets that are not at hand stand there as not run."""
+    rows = [row for row in CONFIG.tables[wildcards.table].rows if at_hand(row["dataset"])]
     return list(dict.fromkeys(f"results/{row['dataset']}/{row['model']}/metrics.json" for row in rows))
+
+
+def at_hand(dataset):
+    return CONFIG.datasets[dataset].synthetic is not None or Path(CONFIG.datasets[dataset].root).exists()

@@ -12,6 +12,8 @@ rule draw:
         "logs/{dataset}/draw.log",
     benchmark:
         "benchmarks/results/{dataset}/draw.tsv"
+    wildcard_constraints:
+        dataset=names(name for name, dataset in CONFIG.datasets.items() if dataset.synthetic),
     conda:
         "../../envs/reid.yaml"
     threads: 8

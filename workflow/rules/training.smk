@@ -16,6 +16,8 @@ rule train:
         "logs/{dataset}/{model}/train.seed{seed}.log",
     benchmark:
         "benchmarks/results/{dataset}/{model}/train.seed{seed}.tsv"
+    wildcard_constraints:
+        dataset=names(name for name, dataset in CONFIG.datasets.items() if not dataset.trains_on),
     conda:
         "../../envs/reid.yaml"
     threads: 4
