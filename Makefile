@@ -5,7 +5,10 @@ CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 GPUS := $(shell nvidia-smi --list-gpus 2>/dev/null | grep -c GPU)
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 READY := $(VENV)/.ready
-SNAKEMAKE = snakemake --cores $(CORES) --resources gpu=$(if $(filter 0,$(GPUS)),$(CORES),$(GPUS))
+# The demo trains two models side by side. Threads and resources rerun nothing.
+HALF := $(shell echo $$((($(CORES) + 1) / 2)))
+SNAKEMAKE = snakemake --cores $(CORES) --resources gpu=$(if $(filter 0,$(GPUS)),$(CORES),$(GPUS)) \
+	--set-threads train=$(HALF) embed=$(HALF) evaluate=$(HALF)
 
 .PHONY: help setup demo report test test-slow lint format bench dag schema clean
 help: ## list the targets

@@ -1,0 +1,36 @@
+"""What make says when something that it cannot install itself is missing."""
+
+import os
+import subprocess
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def set_up(folder: Path, **environment: str) -> subprocess.CompletedProcess:
+    """The finished process of `envs/setup` in an empty folder."""
+    command = [PROJECT / "envs/setup", folder / "venv"]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60)
+
+
+def test_an_old_python_is_refused_before_anything_is_installed(tmp_path):
+    (tmp_path / "python3.9").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "python3.9").chmod(0o755)
+    result = set_up(tmp_path, PYTHON=str(tmp_path / "python3.9"))
+    assert result.returncode != 0
+    assert result.stderr.startswith("error: no Python 3.11 or later; install one")
+    assert not (tmp_path / "venv").exists()
+
+
+def test_a_missing_compiler_is_named_before_anything_is_installed(tmp_path):
+    result = set_up(tmp_path, BPBREID_CXX=str(tmp_path / "c++"))
+    assert result.returncode != 0
+    assert result.stderr.startswith("error: no C++ compiler; install one")
+    assert not (tmp_path / "venv").exists()
+
+
+def test_help_lists_every_target():
+    text = (PROJECT / "Makefile").read_text()
+    (phony,) = (line for line in text.splitlines() if line.startswith(".PHONY:"))
+    shown = subprocess.run(["make", "help"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    assert {line.split()[1] for line in shown.splitlines()} == set(phony.split()[1:])
