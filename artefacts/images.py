@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 BEHIND_TRANSPARENCY = (124, 116, 104)  # the mean colour of ImageNet
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")  # whatever its name; others may start programs (EPS) or have no use
@@ -31,6 +31,8 @@ def read_rgb(source: Path | bytes) -> Image.Image:
             return _to_rgb(ImageOps.exif_transpose(image))
     except FileNotFoundError:
         raise UnreadableImage("no such file") from None
+    except UnidentifiedImageError:
+        raise UnreadableImage("no image that Pillow knows") from None
     except Exception as error:  # decoders raise nearly everything on broken files
         raise UnreadableImage(" ".join(f"{type(error).__name__}: {error}".split())) from None
 

@@ -115,8 +115,10 @@ def load(root: Path, source: Source, size: tuple[int, int]) -> tuple[dict, np.nd
         content = (root / source.key).read_bytes()
         row["sha256"] = hashlib.sha256(content).hexdigest()
         image = read_rgb(content)
+    except FileNotFoundError:
+        return row | {"problem": "no such file"}, None
     except (UnreadableImage, OSError) as error:
-        return row | {"problem": getattr(error, "strerror", None) or str(error)}, None
+        return row | {"problem": str(error)}, None
     if row["sha256"] != source.sha256:
         raise UserError(f"{root / source.key}: has changed since the manifest was made; run the manifest stage again")
     row["size"] = image.size

@@ -84,4 +84,3 @@ def test_a_writer_that_fails_leaves_the_last_file(fields):
         write_field_rows(fields, rows(), count=2)
     assert fields.read_bytes() == before
     assert [path.name for path in fields.parent.iterdir()] == ["fields.h5"]
-
