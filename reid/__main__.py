@@ -7,6 +7,7 @@ from artefacts.command import run
 STAGES = {
     "draw": "draw a synthetic dataset with its ground truth",
     "manifest": "list a dataset's images with split, identity, camera and digest",
+    "import-backbone": "bring ImageNet weights that a package ships into timm's layout",
     "train": "train one model with one seed",
     "embed": "extract the embeddings of query and gallery",
     "evaluate": "compare query with gallery and measure the ranking",

@@ -31,6 +31,7 @@ class Synthetic(Section):
     width: Count
     height: Count
     crowd: Share  # of images with a person in the back
+    occlusion: Share  # how much of a query's body is hidden: 0 = a part or two, 1 = more than half
 
 
 class ImageFolder(Section):
@@ -59,6 +60,15 @@ class Backbone(Section):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of a path
     levels: tuple[int, ...] = (-1,)  # timm's feature levels that are fused, finest first; -1 = the last
     last_stride: Literal[1, 2] | None = None  # of a ResNet's last level; null = as timm builds it
+
+
+class PackagedWeights(Section):
+    """ImageNet weights inside a Python package, under the names of torchvision (rule import_backbone)."""
+
+    package: str  # as pip knows it
+    file: str  # inside the package
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    torchvision: str  # the torchvision network whose parameter names the file has
 
 
 class Augmentation(Section):
@@ -162,6 +172,7 @@ class Config(Section):
     pifpaf: dict[Name, PifPaf]
     labels: Labels
     datasets: dict[Name, Dataset]
+    backbones: dict[Name, PackagedWeights]
     recipes: dict[Name, dict]
     models: dict[Name, dict]
     matchings: dict[Name, Matching]

@@ -13,7 +13,7 @@ from reid.data.manifest import read_manifest
 
 PEOPLE = {
     "seed": 3, "identities": 8, "images": 6, "cameras": 3, "distractors": 4, "junk": 2, "width": 64, "height": 128,
-    "crowd": 0.2,
+    "crowd": 0.2, "occlusion": 1.0,
 }  # fmt: skip
 COARSE = {
     "head": [1],

@@ -4,13 +4,13 @@ import argparse
 import csv
 import hashlib
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from artefacts.files import replacing
 from artefacts.progress import track
 from reid.config import Synthetic
-from reid.data.synthetic.dataset import Shot, Truth, draw_shot, encode_jpeg, plan_shots, write_truth
+from reid.data.synthetic.dataset import Scene, Shot, Truth, draw_shot, encode_jpeg, plan_shots, write_truth
 from reid.data.synthetic.scenes import make_camera
 
 
@@ -40,13 +40,14 @@ def run(arguments: argparse.Namespace) -> None:
         csv.writer(file).writerows([("key", "sha256"), *zip(keys, digests, strict=True)])
 
 
-_cameras: dict[int, list] = {}
+@cache
+def _scene(config: Synthetic) -> Scene:
+    cameras = [make_camera([config.seed, 0, camera]) for camera in range(config.cameras)]
+    return Scene(config.seed, cameras, (config.width, config.height), config.crowd, config.occlusion)
 
 
 def _draw_to(folder: Path, config: Synthetic, shot: Shot) -> tuple[str, Truth]:
-    if config.seed not in _cameras:
-        _cameras[config.seed] = [make_camera([config.seed, 0, camera]) for camera in range(config.cameras)]
-    image, truth = draw_shot(shot, config.seed, _cameras[config.seed], (config.width, config.height), config.crowd)
+    image, truth = draw_shot(shot, _scene(config))
     content = encode_jpeg(image)
     (folder / shot.key).write_bytes(content)
     return hashlib.sha256(content).hexdigest(), truth

@@ -34,6 +34,14 @@ def pifpaf_weights(wildcards):
     return present(network.weights, f"download {source} and put it there, or change pifpaf.{name}.weights")
 
 
+def backbone_weights(wildcards):
+    """The file of weights that a model's backbone starts from, if it is one."""
+    weights = CONFIG.model(wildcards.model).backbone.weights
+    if weights in (None, "imagenet"):
+        return []
+    return present(weights, f"put the backbone's weights there, or change models.{wildcards.model}.backbone.weights")
+
+
 def trained_on(dataset):
     """The dataset whose training half serves `dataset`: itself, unless it has none."""
     return CONFIG.datasets[dataset].trains_on or dataset

@@ -34,6 +34,10 @@ def quality_slice(wildcards):
     return slice_of(root=root(wildcards))
 
 
+def backbone_slice(wildcards):
+    return slice_of(name=wildcards.backbone, weights=CONFIG.backbones[wildcards.backbone])
+
+
 def train_slice(wildcards):
     return slice_of(model=Model.of(CONFIG.model(wildcards.model)), root=root(wildcards), seed=int(wildcards.seed))
 

@@ -1,14 +1,35 @@
 # Contract: images with part labels -> a trained model (Sections 3.1, 3.2, 4.2).
+#   results/backbones/{backbone}.safetensors   ImageNet weights out of a Python package, in timm's layout
 #   results/{dataset}/manifest.csv, results/{dataset}/parsing/{scheme}.h5
 #   results/{dataset}/{model}/seed{seed}/model.safetensors, history.csv
 # state/{dataset}/{model}/seed{seed} keeps the work in progress. It is no output, since Snakemake removes the outputs
 # of a failed job: a killed training goes on from there.
 
 
+rule import_backbone:
+    output:
+        "results/backbones/{backbone}.safetensors",
+    log:
+        "logs/backbones/{backbone}.log",
+    benchmark:
+        "benchmarks/results/backbones/{backbone}.tsv"
+    conda:
+        "../../envs/reid.yaml"
+    threads: 1
+    params:
+        config=backbone_slice,
+        code=code_digest("reid.stages.import_backbone"),
+    message:
+        "Importing the ImageNet weights of {wildcards.backbone}"
+    shell:
+        "python -m reid import-backbone --config {params.config:q} --weights {output:q} 2> {log:q}"
+
+
 rule train:
     input:
         manifest="results/{dataset}/manifest.csv",
         labels=known_labels,
+        backbone=backbone_weights,
     output:
         model="results/{dataset}/{model}/seed{seed}/model.safetensors",
         history="results/{dataset}/{model}/seed{seed}/history.csv",

@@ -34,6 +34,18 @@ class Shot:
 
 
 @dataclass(frozen=True)
+class Scene:
+    """What all images of a dataset share: `size` (width, height), the share of images with a person in the back
+    (`crowd`), and how much of the queries' bodies is hidden (`occlusion`, 0..1)."""
+
+    seed: int
+    cameras: list[Camera]
+    size: tuple[int, int]
+    crowd: float
+    occlusion: float
+
+
+@dataclass(frozen=True)
 class Truth:
     """What is known of a drawn image: `keypoints` [MAX_PEOPLE, 17, 3] (target first), `parts` [H, W] of the target."""
 
@@ -57,16 +69,16 @@ def plan_shots(identities: int, images: int, cameras: int, distractors: int, jun
             yield Shot("gallery", identity, image % cameras + 1, number)
 
 
-def draw_shot(shot: Shot, seed: int, cameras: list[Camera], size: tuple[int, int], crowd: float):
+def draw_shot(shot: Shot, scene: Scene):
     """The picture of one shot, as an image, with its truth.
 
-    Queries are heavily occluded; of the others one in four is, lightly. `crowd` is the share of images with a
-    person in the back.
+    Queries are heavily occluded; of the others one in four is, lightly.
     """
+    seed, size = scene.seed, scene.size
     rng = np.random.default_rng([seed, 1, shot.number])
     named = shot.identity > 0
     identity = draw_identity(np.random.default_rng([seed, 2, shot.identity] if named else [seed, 3, shot.number]))
-    camera = cameras[shot.camera - 1]
+    camera = scene.cameras[shot.camera - 1]
     width, height = size
     canvas = Canvas(camera.background(size, rng))
     scale = height * rng.uniform(0.86, 0.95) / identity.height
@@ -75,15 +87,15 @@ def draw_shot(shot: Shot, seed: int, cameras: list[Camera], size: tuple[int, int
     joints = draw_pose(identity, rng)
     drawn = [(joints, view, TARGET)]
     canvas.draw_person(dress(identity, joints), view, TARGET)
-    if rng.random() < crowd:
-        drawn.append(_draw_other(canvas, view, TARGET + 1, rng, behind=True))
+    if rng.random() < scene.crowd:
+        drawn.append(_draw_behind(canvas, view, TARGET + 1, rng))
     if shot.split == "query" or rng.random() < 0.25:
-        heavy = shot.split == "query"
-        if rng.random() < (0.3 if heavy else 0.25):
-            drawn.append(_draw_other(canvas, view, TARGET + 2, rng, behind=False, heavy=heavy))
+        severity = scene.occlusion if shot.split == "query" else None
+        if rng.random() < (0.25 if severity is None else 0.3):
+            drawn.append(_draw_in_front(canvas, view, TARGET + 2, rng, severity))
         else:
             head = view.project(joints["head"])[1] - 0.12 * scale
-            canvas.draw_object(*draw_occluder(size, (foot[0], head, foot[1]), heavy, rng))
+            canvas.draw_object(*draw_occluder(size, (foot[0], head, foot[1]), severity, rng))
     keypoints = np.zeros((MAX_PEOPLE, len(COCO_KEYPOINTS), 3), np.float32)
     for row, (points, where, owner) in enumerate(drawn):
         keypoints[row] = canvas.keypoints(points, where, owner)
@@ -91,18 +103,31 @@ def draw_shot(shot: Shot, seed: int, cameras: list[Camera], size: tuple[int, int
     return camera.expose(canvas.colour, rng), Truth(keypoints, parts, len(drawn))
 
 
-def _draw_other(canvas: Canvas, view: View, owner: int, rng, behind: bool, heavy: bool = True):
-    """Another person, `behind` the target or in front of it; returns joints, view and owner."""
+Drawn = tuple[dict[str, np.ndarray], View, int]  # joints, view and owner number of a person on the canvas
+
+
+def _draw_behind(canvas: Canvas, view: View, owner: int, rng: np.random.Generator) -> Drawn:
+    """Another person, farther away and to one side of the target."""
     identity = draw_identity(rng)
-    joints = draw_pose(identity, rng)
-    side = rng.choice([-1, 1])
-    if behind:
-        scale, aside, lower, depth = view.scale * rng.uniform(0.6, 0.85), rng.uniform(0.25, 0.5), -0.06, -2.0
-    else:
-        aside = rng.uniform(0.14, 0.34) if heavy else rng.uniform(0.36, 0.5)
-        scale, lower, depth = view.scale * rng.uniform(1.0, 1.15), rng.uniform(0.05, 0.25), 2.0
+    joints, side = draw_pose(identity, rng), rng.choice([-1, 1])
+    scale, aside = view.scale * rng.uniform(0.6, 0.85), rng.uniform(0.25, 0.5)
+    return _draw_beside(canvas, view, (identity, joints), owner, (scale, side * aside, -0.06, -2.0), rng)
+
+
+def _draw_in_front(canvas: Canvas, view: View, owner: int, rng: np.random.Generator, severity: float | None) -> Drawn:
+    """Another person, nearer than the target, hiding the more of it the higher the severity; an edge without one."""
+    identity = draw_identity(rng)
+    joints, side = draw_pose(identity, rng), rng.choice([-1, 1])
+    mercy = 0.0 if severity is None else 0.08 * (1 - severity)
+    aside = rng.uniform(0.36, 0.5) if severity is None else rng.uniform(0.14 + mercy, 0.34 + mercy)
+    scale, lower = view.scale * rng.uniform(1.0, 1.15), rng.uniform(0.05, 0.25)
+    return _draw_beside(canvas, view, (identity, joints), owner, (scale, side * aside, lower, 2.0), rng)
+
+
+def _draw_beside(canvas: Canvas, view: View, person, owner: int, place, rng: np.random.Generator) -> Drawn:
+    (identity, joints), (scale, aside, lower, depth) = person, place
     height, width = canvas.near.shape
-    foot = (view.foot[0] + side * aside * width, view.foot[1] + lower * height)
+    foot = (view.foot[0] + aside * width, view.foot[1] + lower * height)
     other = View(scale, foot, rng.uniform(0, 2 * np.pi), view.pitch, depth, view.light)
     canvas.draw_person(dress(identity, joints), other, owner)
     return joints, other, owner

@@ -131,13 +131,13 @@ def _soil(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def draw_occluder(
-    size: tuple[int, int], body: tuple[float, float, float], heavy: bool, rng: np.random.Generator
+    size: tuple[int, int], body: tuple[float, float, float], severity: float | None, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """An object in front of a person: mask [H, W] bool and colours [H, W, 3].
 
-    `size` is (width, height) of the image; `body` is (x of the middle, y of the head, y of the feet) in pixels. A
-    `heavy` object hides whole parts (all that lies below the waist or knees, above the waist, or to one side); the
-    other kind covers an edge or a limb.
+    `size` is (width, height) of the image; `body` is (x of the middle, y of the head, y of the feet) in pixels. With a
+    `severity` (0..1) the object hides whole parts: all that lies below the waist or knees, above the chest or waist,
+    or to one side, and the more the higher it is. Without one it covers an edge or a limb.
     """
     width, height = size
     middle, head, feet = body
@@ -145,18 +145,28 @@ def draw_occluder(
     image = Image.new("L", size)
     pen = ImageDraw.Draw(image)
     kind = rng.choice(["low", "side", "high"], p=[0.5, 0.22, 0.28])
+    reach = float(rng.uniform(*_reach(kind, severity))) * tall
     if kind == "low":
-        top = head + tall * (rng.uniform(0.2, 0.5) if heavy else rng.uniform(0.78, 0.93))
-        _low_object(pen, width, height, min(top, height - 1), middle, rng)
+        _low_object(pen, width, height, min(head + reach, height - 1), middle, rng)
     elif kind == "side":
-        reach = rng.uniform(-0.02, 0.09) * tall if heavy else rng.uniform(-0.2, -0.1) * tall
         left = rng.random() < 0.5
-        edge = middle + reach if left else middle - reach
-        _side_object(pen, width, height, min(max(edge, 1), width - 1), left, rng)
+        _side_object(pen, width, height, min(max(middle + (reach if left else -reach), 1), width - 1), left, rng)
     else:
-        bottom = head + tall * (rng.uniform(0.32, 0.6) if heavy else rng.uniform(0.03, 0.1))
-        _high_object(pen, width, max(bottom, 1), middle, rng)
+        _high_object(pen, width, max(head + reach, 1), middle, rng)
     return np.asarray(image) > 0, _texture(size, rng)
+
+
+def _reach(kind: str, severity: float | None) -> tuple[float, float]:
+    """Between which shares of the body's height objects end: the top of a low one and the bottom of a high one,
+    counted from the head; how far past the middle one at the side comes."""
+    if severity is None:
+        return {"low": (0.78, 0.93), "side": (-0.2, -0.1), "high": (0.03, 0.1)}[kind]
+    mercy = 1 - severity
+    return {
+        "low": (0.2 + 0.3 * mercy, 0.5 + 0.15 * mercy),
+        "side": (-0.02 - 0.08 * mercy, 0.09 - 0.07 * mercy),
+        "high": (0.32 - 0.08 * mercy, 0.6 - 0.2 * mercy),
+    }[kind]
 
 
 def _low_object(pen, width: int, height: int, top: float, middle: float, rng) -> None:

