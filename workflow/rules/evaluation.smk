@@ -51,7 +51,7 @@ rule evaluate:
     message:
         "Evaluating {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}, matching {wildcards.matching}"
     shell:
-        "python -m reid evaluate --config {params.config:q} --embeddings {input:q} --metrics {output:q} 2> {log:q}"
+        "python -m reid evaluate --config {params.config:q} --embeddings {input:q} --metrics {output:q} > {log:q} 2>&1"
 
 
 rule summarise:

@@ -25,4 +25,4 @@ rule tabulate:
         "Writing table {wildcards.table}"
     shell:
         "python -m reid tabulate --config {params.config:q} --metrics {input:q} --csv {output.csv:q}"
-        " --markdown {output.markdown:q} --tex {output.tex:q} 2> {log:q}"
+        " --markdown {output.markdown:q} --tex {output.tex:q} > {log:q} 2>&1"
