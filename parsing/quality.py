@@ -21,22 +21,27 @@ def coverage(labels: LabelFile, fields: FieldFile, keys: Iterable[str]) -> dict:
     A part is visible in an image if it has a cell. An image is worth the number of its visible parts, then the sum of
     their largest confidences.
     """
-    keys = list(keys)
-    numbers = np.arange(1, len(labels.part_names) + 1)
-    visible = np.array([np.isin(numbers, labels.label_map(key)) for key in keys], bool).reshape(-1, len(numbers))
-    strength = np.array([labels.confidences(key).max((1, 2)) / 255 for key in keys]).reshape(visible.shape)
+    looked = [(key, *_parts_of(labels, key)) for key in keys]
+    visible, strength = (np.array(column).reshape(len(looked), -1) for column in list(zip(*looked, strict=True))[1:])
     worth = visible.sum(1) + (strength * visible).mean(1)
+    keys = [key for key, *_ in looked]
     problems = {key: fields.problem(key) for key in keys if fields.problem(key)}
     return {
         "images": len(keys),
         "status": dict(sorted(Counter(map(labels.status, keys)).items())),
         "skeletons": dict(sorted(Counter(map(fields.status, keys)).items())),
-        "labelled": float(visible.any(1).mean()) if keys else None,
-        "visible_parts": float(visible.sum(1).mean()) if keys else None,
-        "visible": dict(zip(labels.part_names, map(float, visible.mean(0)), strict=True)) if keys else {},
+        "labelled": float(visible.any(1).mean()),
+        "visible_parts": float(visible.sum(1).mean()),
+        "visible": dict(zip(labels.part_names, map(float, visible.mean(0)), strict=True)),
         "problems": dict(list(problems.items())[:LISTED]),
         "worst": [keys[row] for row in np.argsort(worth, kind="stable")[:LISTED]],
     }
+
+
+def _parts_of(labels: LabelFile, key: str) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each part has a cell in an image [K], and its largest confidence [K]."""
+    visible = np.isin(np.arange(1, len(labels.part_names) + 1), labels.label_map(key))
+    return visible, labels.confidences(key).max((1, 2)) / 255
 
 
 def against_truth(labels: LabelFile, fields: FieldFile, truth: Truth, keys: Iterable[str]) -> dict:

@@ -174,7 +174,7 @@ def _write(
         for name, values in gathered.items():
             file.create_dataset(name, (count,), h5py.string_dtype(), data=values, track_times=False)
         for name, value in attributes.items():
-            file.attrs[name] = value if isinstance(value, str | int) else json.dumps(value, sort_keys=True)
+            file.attrs[name] = value if isinstance(value, str | int) else json.dumps(value)  # parts keep their order
 
 
 def _create(file: h5py.File, name: str, dtype: str, shape: tuple[int, ...]) -> h5py.Dataset:

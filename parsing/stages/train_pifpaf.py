@@ -1,6 +1,7 @@
 """Train a PifPaf network of our own on drawn people, and measure it on others."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 import torch
@@ -46,8 +47,13 @@ def run(arguments: argparse.Namespace) -> None:
     with working_state(arguments.state, fingerprint(record)) as state:
         network = _trained(config, arguments, state)
         save_network(arguments.checkpoint, network, _architecture(config), record)
-        quality = measure(arguments, config.size)
-        write_json(arguments.report, {**quality, "architecture": vars(_architecture(config)), "provenance": record})
+        report = {
+            "validation": measure(arguments, config.size),
+            "architecture": vars(_architecture(config)),
+            "command": command(arguments),
+            "provenance": record,
+        }
+        write_json(arguments.report, report)
         state.discard()
 
 
@@ -73,4 +79,11 @@ def measure(arguments: argparse.Namespace, size: tuple[int, int]) -> dict:
     rows = track(find_fields(sources, finder, 1), "measuring PifPaf", "image", len(sources))
     aspect = truth.size[1] / truth.size[0]
     judged = [accuracy.judge(row["skeletons"], truth.people(row["key"]), aspect) for row in rows]
-    return {"validation": accuracy.summary(judged)}
+    return accuracy.summary(judged)
+
+
+def command(arguments: argparse.Namespace) -> str:
+    """The command line that makes this checkpoint again."""
+    given = {name: value for name, value in vars(arguments).items() if name != "stage"}
+    words = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    return shlex.join(["python", "-m", "parsing", "train-pifpaf", *words])
