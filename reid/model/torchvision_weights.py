@@ -11,21 +11,25 @@ from artefacts.errors import UserError
 def timm_weights(name: str, twin: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """State dict of timm's feature extractor `name` from weights of the `features` of torchvision's network `twin`.
 
-    Both libraries list the layers of these networks in the order in which images pass them, so parameters are matched
-    by their order. That this is right is not taken on trust: both networks must give the same last feature map for the
-    same image. Raises UserError where they do not, or where the weights do not fit.
+    Both libraries list these layers in the order in which images pass them, and have done so under changing names, so
+    parameters are matched by their order. That this is right is not taken on trust: both networks must give the same
+    last feature map for the same image. Raises UserError where they do not, or where the weights do not fit.
     """
     features = torchvision.models.get_model(twin, weights=None).features.eval()
     network = timm.create_model(name, pretrained=False, features_only=True).eval()
     try:
-        features.load_state_dict({key.removeprefix("features."): tensor for key, tensor in weights.items()})
-        ordered = dict(zip(network.state_dict(), features.state_dict().values(), strict=False))
-        network.load_state_dict(ordered)
+        features.load_state_dict(_in_order(features, weights))
+        network.load_state_dict(_in_order(network, weights))
     except RuntimeError as error:
-        raise UserError(f"these are no weights of torchvision's {twin} ({str(error).splitlines()[-1].strip()})") from None
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(f"these are no weights of torchvision's {twin}: {reason}") from None
     if not _same(network, features):
         raise UserError(f"timm's {name} and torchvision's {twin} are different networks")
-    return ordered
+    return network.state_dict()
+
+
+def _in_order(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return dict(zip(network.state_dict(), weights.values(), strict=False))
 
 
 @torch.inference_mode()
