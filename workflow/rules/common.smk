@@ -56,12 +56,15 @@ wildcard_constraints:
 
 
 def slice_of(**content):
-    """Part of the configuration as JSON, keys sorted: what a stage is told, and what makes it run again."""
+    """Part of the configuration as JSON: what a stage is told, and what makes it run again.
+
+    Keys keep the order of their types and of config.yaml, since a scheme's parts are numbered in it.
+    """
     plain = {
         name: value.model_dump(mode="json") if hasattr(value, "model_dump") else value
         for name, value in content.items()
     }
-    return json.dumps(plain, sort_keys=True)
+    return json.dumps(plain)
 
 
 def present(path, advice):
