@@ -27,10 +27,10 @@ rule embed:
         config=embed_slice,
         code=code_digest("reid.stages.embed"),
     message:
-        "Embedding {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed} (progress: {log})"
+        "Embedding {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}"
     shell:
         "python -m reid embed --config {params.config:q} --manifest {input.manifest:q} --model {input.model:q}"
-        " --embeddings {output:q} --threads {threads} 2> {log:q}"
+        " --embeddings {output:q} --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule evaluate:

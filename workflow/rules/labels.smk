@@ -25,10 +25,10 @@ rule fields:
         config=fields_slice,
         code=code_digest("parsing.stages.fields"),
     message:
-        "Finding body parts in {wildcards.dataset}, shard {wildcards.shard} (progress: {log})"
+        "Finding body parts in {wildcards.dataset}, shard {wildcards.shard}"
     shell:
         "python -m parsing fields --config {params.config:q} --manifest {input.manifest:q}"
-        " --checkpoint {input.checkpoint:q} --shard {wildcards.shard} --fields {output:q} --threads {threads} 2> {log:q}"
+        " --checkpoint {input.checkpoint:q} --shard {wildcards.shard} --fields {output:q} --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule merge:
@@ -51,7 +51,7 @@ rule merge:
     params:
         code=code_digest("parsing.stages.merge"),
     message:
-        "Merging the body parts of {wildcards.dataset} (progress: {log})"
+        "Merging the body parts of {wildcards.dataset}"
     shell:
         "python -m parsing merge --manifest {input.manifest:q} --fields {input.fields:q}"
         " --merged {output:q} 2> {log:q}"
@@ -73,7 +73,7 @@ rule labels:
         config=labels_slice,
         code=code_digest("parsing.stages.labels"),
     message:
-        "Labelling {wildcards.dataset} with the parts of {wildcards.scheme} (progress: {log})"
+        "Labelling {wildcards.dataset} with the parts of {wildcards.scheme}"
     shell:
         "python -m parsing labels --config {params.config:q} --fields {input:q} --labels {output:q} 2> {log:q}"
 
@@ -99,7 +99,7 @@ rule quality:
         code=code_digest("parsing.stages.quality"),
         truth=lambda wildcards, input: f"--truth {input.truth}" if input.truth else "",
     message:
-        "Measuring the {wildcards.scheme} labels of {wildcards.dataset} (progress: {log})"
+        "Measuring the {wildcards.scheme} labels of {wildcards.dataset}"
     shell:
         "python -m parsing quality --config {params.config:q} --manifest {input.manifest:q} --labels {input.labels:q}"
         " --fields {input.fields:q} {params.truth} --report {output.report:q} --sheet {output.sheet:q} 2> {log:q}"

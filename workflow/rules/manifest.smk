@@ -21,7 +21,7 @@ rule manifest:
         images=images_found,
         index=lambda wildcards, input: f"--index {input.index}" if input.index else "",
     message:
-        "Listing the images of {wildcards.dataset} (progress: {log})"
+        "Listing the images of {wildcards.dataset}"
     shell:
         "python -m reid manifest --config {params.config:q} {params.index} --manifest {output:q}"
-        " --threads {threads} 2> {log:q}"
+        " --threads {threads} 2>&1 | tee {log:q}"

@@ -27,9 +27,9 @@ rule train_pifpaf:
         code=code_digest("parsing.stages.train_pifpaf"),
         state="state/pifpaf/{pifpaf}",
     message:
-        "Training the PifPaf network {wildcards.pifpaf} (progress: {log})"
+        "Training the PifPaf network {wildcards.pifpaf}"
     shell:
         "python -m parsing train-pifpaf --config {params.config:q} --index {input.index:q} --truth {input.truth:q}"
         " --validation-index {input.validation_index:q} --validation-truth {input.validation_truth:q}"
         " --checkpoint {output.checkpoint:q} --report {output.report:q} --state {params.state:q}"
-        " --threads {threads} 2> {log:q}"
+        " --threads {threads} 2>&1 | tee {log:q}"

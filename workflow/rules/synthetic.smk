@@ -21,7 +21,7 @@ rule draw:
         config=draw_slice,
         code=code_digest("reid.stages.draw"),
     message:
-        "Drawing {wildcards.dataset} (progress: {log})"
+        "Drawing {wildcards.dataset}"
     shell:
         "python -m reid draw --config {params.config:q} --index {output.index:q} --truth {output.truth:q}"
-        " --threads {threads} 2> {log:q}"
+        " --threads {threads} 2>&1 | tee {log:q}"

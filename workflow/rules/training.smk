@@ -49,7 +49,7 @@ rule train:
         code=code_digest("reid.stages.train"),
         state="state/{dataset}/{model}/seed{seed}",
     message:
-        "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed} (progress: {log})"
+        "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "python -m reid train --config {params.config:q} --manifest {input.manifest:q} --labels {input.labels:q}"
-        " --model {output.model:q} --history {output.history:q} --state {params.state:q} --threads {threads} 2> {log:q}"
+        " --model {output.model:q} --history {output.history:q} --state {params.state:q} --threads {threads} 2>&1 | tee {log:q}"
