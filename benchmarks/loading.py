@@ -1,0 +1,157 @@
+"""Training samples a second and worker: our loader against the usual path, in one run on one core.
+
+The reference is what ReID code with part labels usually does (cv2, albumentations, one .npy file of PifPaf's 36 maps an
+image, made into part labels anew for every sample), written out here: 36 float channels are resized and cropped with
+the image at its size, grouped, and made into K + 1 probabilities. Ours moves an index map that was made beforehand.
+Both end with normalised float images and label maps at a quarter of the size, and both are given the same crops.
+
+    pip install albumentations opencv-python-headless
+    python benchmarks/loading.py
+
+CPU time; the ratio travels between machines, milliseconds do not. Fails if the ratio is under the target.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import albumentations
+import cv2
+import numpy as np
+import torch
+import yaml
+from albumentations.pytorch import ToTensorV2
+from torch.nn.functional import interpolate
+from torch.utils.data import default_collate
+
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT))
+
+from artefacts.files import write_json  # noqa: E402
+from parsing.store import LabelFile, write_labels  # noqa: E402
+from reid.config import Augmentation, load  # noqa: E402
+from reid.data.manifest import ImageRow  # noqa: E402
+from reid.data.samples import DEVIATION, MEAN, TrainingSamples, normalised  # noqa: E402
+from reid.data.synthetic.dataset import draw_shot, encode_jpeg, plan_shots  # noqa: E402
+from reid.data.synthetic.scenes import make_camera  # noqa: E402
+
+BATCH, SHARE = 64, 16  # samples of a batch; samples that the reference does in its turn
+TARGET = 25  # how many times faster ours has to be
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--images", type=int, default=128, help="drawn for the measurement")
+    parser.add_argument("--turns", type=int, default=12, help="of each path, one after the other")
+    parser.add_argument("--report", type=Path, default=PROJECT / "benchmarks/results/loading.json")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    scheme = load(yaml.safe_load((PROJECT / "config.yaml").read_text())).schemes["eight"]
+    report = {}
+    with tempfile.TemporaryDirectory() as folder:
+        rows = draw_images(Path(folder), arguments.images)
+        write_maps(Path(folder), rows, list(scheme.parts))
+        for size in ((256, 128), (384, 128)):
+            report["x".join(map(str, size))] = compare(Path(folder), rows, scheme.parts, size, arguments.turns)
+    write_json(arguments.report, report)
+    print(json.dumps(report, indent=2))
+    slowest = min(entry["ratio"] for entry in report.values())
+    sys.exit(0 if slowest >= TARGET else f"ours is only {slowest:.1f} times faster; {TARGET} are wanted")
+
+
+def draw_images(folder: Path, count: int) -> list[ImageRow]:
+    """Synthetic people of Market-1501's 64 x 128 pixels."""
+    cameras = [make_camera([0, 0, 0])]
+    rows = []
+    for shot in plan_shots(identities=2 * count // 4, images=4, cameras=1, distractors=0, junk=0):
+        if len(rows) == count:
+            break
+        key = shot.key.replace("/", "_")
+        (folder / key).write_bytes(encode_jpeg(draw_shot(shot, 0, cameras, (64, 128), 0.15)[0]))
+        rows.append(ImageRow(key, "train", shot.identity, 1, 64, 128, ""))
+    return rows
+
+
+def write_maps(folder: Path, rows: list[ImageRow], part_names: list[str]) -> None:
+    """The same random maps for both paths: 36 native maps of 33 x 17 cells as .npy, a label file of 64 x 32 cells."""
+    rng = np.random.default_rng(0)
+    labelled = []
+    for row in sorted(rows):
+        np.save(folder / f"{row.key}.npy", rng.random((36, 33, 17), dtype=np.float32))
+        blocks = rng.integers(0, len(part_names) + 1, (8, 4), dtype=np.uint8)
+        labels = np.kron(blocks, np.ones((8, 8), np.uint8))
+        confidences = np.zeros((len(part_names), 64, 32), np.uint8)
+        labelled.append({"key": row.key, "status": "ok", "labels": labels, "confidences": confidences})
+    same = list(range(len(part_names) + 1))
+    write_labels(folder / "labels.h5", (64, 32), part_names, same, len(rows), labelled, {})
+
+
+def compare(folder: Path, rows: list[ImageRow], parts: dict[str, list[int]], size: tuple[int, int], turns: int) -> dict:
+    """CPU milliseconds a sample of both paths: the least of their turns, since what else runs here only adds."""
+    augmentation = Augmentation(padding=10, flip=0.0, erasing=0.5)
+    ours = TrainingSamples(folder, rows, LabelFile(folder / "labels.h5"), size, augmentation, 0)
+    reference = Reference(folder, rows, parts, size)
+    usual, new = [], []
+    for turn in range(turns):
+        addresses = [(turn, position, (turn * BATCH + position) % len(rows)) for position in range(BATCH)]
+        usual.append(cpu_milliseconds(lambda addresses=addresses: reference.batch(addresses[:SHARE])) / SHARE)
+        for _ in range(BATCH // SHARE):
+            new.append(
+                cpu_milliseconds(lambda addresses=addresses: normalised(ours.__getitems__(addresses).images)) / BATCH
+            )
+    return {
+        "reference_ms": round(min(usual), 2),
+        "ours_ms": round(min(new), 3),
+        "ours_samples_per_second": round(1000 / min(new)),
+        "ratio": round(min(usual) / min(new), 1),
+        "ratio_of_medians": round(statistics.median(usual) / statistics.median(new), 1),
+    }
+
+
+def cpu_milliseconds(work: Callable[[], object]) -> float:
+    """Processor time that `work` takes."""
+    begun = time.process_time()
+    work()
+    return (time.process_time() - begun) * 1000
+
+
+class Reference:
+    """The usual path: cv2, albumentations, and float maps at image size."""
+
+    def __init__(self, folder: Path, rows: list[ImageRow], parts: dict[str, list[int]], size: tuple[int, int]) -> None:
+        self.folder, self.rows, self.groups = folder, rows, list(parts.values())
+        self.label_size = (size[0] // 4, size[1] // 4)
+        self.transform = albumentations.Compose(
+            [
+                albumentations.Resize(*size),
+                albumentations.PadIfNeeded(size[0] + 20, size[1] + 20, border_mode=cv2.BORDER_CONSTANT, fill=0),
+                albumentations.RandomCrop(*size),
+                albumentations.Normalize(MEAN, DEVIATION),
+                albumentations.CoarseDropout((1, 1), (0.15, 0.65), (0.15, 0.65), fill=0, fill_mask=0, p=0.5),
+                ToTensorV2(transpose_mask=True),
+            ]
+        )
+
+    def batch(self, addresses: list[tuple[int, int, int]]) -> list[torch.Tensor]:
+        return default_collate([self.sample(self.rows[image].key) for _, _, image in addresses])
+
+    def sample(self, key: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Image [3, H, W] and part probabilities [K + 1, H / 4, W / 4]."""
+        image = cv2.cvtColor(cv2.imread(str(self.folder / key)), cv2.COLOR_BGR2RGB)
+        maps = np.load(self.folder / f"{key}.npy").transpose(1, 2, 0)
+        maps = cv2.resize(maps, image.shape[1::-1])  # albumentations wants them as large as the image
+        placed = self.transform(image=image, mask=maps)
+        grouped = torch.stack([placed["mask"][channels].amax(0) for channels in self.groups])
+        background = (grouped.amax(0, keepdim=True) < 0.5).float()
+        probabilities = torch.softmax(15 * torch.cat([background, grouped]), 0)
+        return placed["image"], interpolate(probabilities[None], self.label_size, mode="nearest")[0]
+
+
+if __name__ == "__main__":
+    main()
