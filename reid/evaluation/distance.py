@@ -14,6 +14,7 @@ from reid.evaluation import kernels
 from reid.evaluation.store import CHUNK, Embeddings, StoredSplit
 
 BLOCK_CELLS = 4_000_000  # distances held at a time: 16 MB
+TILE = 1024  # queries of one matrix product, so that it stays in the processor's cache
 
 
 def part_to_part_distance(
@@ -73,7 +74,8 @@ class PartDistances:
         self._query = list(self._sides(file.query, self._query_visible, chosen))
         self.queries = len(chosen)
         self._width = min(len(file.gallery), max(CHUNK, BLOCK_CELLS // self.queries // CHUNK * CHUNK))
-        self._buffers = np.empty((2, self.queries * self._width), np.float32)
+        self._total = np.empty(self.queries * self._width, np.float32)
+        self._products = np.empty(min(self.queries, TILE) * self._width, np.float32)
 
     def blocks(self) -> list[tuple[int, int]]:
         """Start and stop of the gallery blocks, in order."""
@@ -82,15 +84,25 @@ class PartDistances:
 
     def block(self, start: int, stop: int) -> tuple[np.ndarray, int]:
         """Distances [Q, stop - start], valid until the next call, and how many of them are infinite."""
-        total = self._buffers[0, : self.queries * (stop - start)].reshape(self.queries, -1)
+        total = self._total[: self.queries * (stop - start)].reshape(self.queries, -1)
         total[:] = 0
         for query, gallery in self._compared(start, stop):
-            shape = (len(query.images), len(gallery.images))
-            products = self._buffers[1, : shape[0] * shape[1]].reshape(shape)
-            np.matmul(query.features, gallery.features.T, out=products)
-            kernels.add_distances(products, query.images, gallery.images, query.squares, gallery.squares, total)
-        common = self._query_visible.astype(np.float32) @ self._gallery_visible[start:stop].T.astype(np.float32)
-        return total, kernels.average(total, common)
+            for tile in _tiles(len(query.images)):
+                products = self._product(query.features[tile], gallery.features)
+                kernels.add_distances(
+                    products, query.images[tile], gallery.images, query.squares[tile], gallery.squares, total
+                )
+        seen = self._gallery_visible[start:stop].astype(np.float32)
+        apart = 0
+        for tile in _tiles(self.queries):
+            common = self._product(self._query_visible[tile].astype(np.float32), seen)
+            apart += kernels.average(total[tile], common)
+        return total, apart
+
+    def _product(self, query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+        """Scalar products [n, m] of the rows of `query` [n, D] and `gallery` [m, D], valid until the next call."""
+        shape = (len(query), len(gallery))
+        return np.matmul(query, gallery.T, out=self._products[: shape[0] * shape[1]].reshape(shape))
 
     def pairs(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Distances [M] of the pairs of query `rows[i]` with gallery image `columns[i]`."""
@@ -128,6 +140,10 @@ class PartDistances:
             squares = np.einsum("nd,nd->n", features, features)
             _check_finite(squares, split, name, stored[images])
             yield _Side(images, features, squares)
+
+
+def _tiles(count: int) -> list[slice]:
+    return [slice(start, start + TILE) for start in range(0, count, TILE)]
 
 
 def _places(images: np.ndarray, count: int) -> np.ndarray:

@@ -69,6 +69,7 @@ def test_first_images_of_chosen_queries(embeddings):
         everything = retrieve(file, Matching(**DEFAULT), keep=5)
         chosen = retrieve(file, Matching(**DEFAULT), keep=5, chosen=np.array([8, 3]))
     np.testing.assert_array_equal(chosen.nearest, everything.nearest[[8, 3]])
+    np.testing.assert_array_equal(chosen.query_visible, everything.query_visible[[8, 3]])
     np.testing.assert_array_equal(everything.correct, GALLERY.identity[everything.nearest] == QUERY.identity[:, None])
 
 
