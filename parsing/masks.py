@@ -7,8 +7,9 @@ on pixel stride · v of the padded input. With M_c(u) the map of channel c inter
     label(u) = argmax_k C_k(u) where max_k C_k(u) >= threshold, else 0 = background
 
 G = 1 for `plain` labels, which are the paper's. For `gated` ones G_c(u) = exp(-d_c(u)² / 2 r_c²), with d_c the distance
-to where the target's skeleton has keypoint or connection c, and r_c about the thickness of that limb: PifPaf's fields
-are wider than limbs, and they also answer to a second person.
+to where the target's skeleton has keypoint or connection c, and r_c a few times the thickness of that limb; where the
+decoder did not find c, d_c is the distance to the nearest limb that it did find, and r_c is wide. PifPaf's fields are
+wider than limbs, and they also answer to a second person. If nobody was found, G = 0.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from parsing.store import UNKNOWN
 from parsing.target import person_height, target_index
 
 BLOCK = 4  # input pixels a label cell, in both directions
-LIMB, ARM, TORSO = 0.045, 0.03, 0.08  # r_c as a share of the person's height
+LIMB, ARM, TORSO, NOT_FOUND = 0.07, 0.045, 0.12, 0.2  # r_c as a share of the person's height
 MULTIPLE = 16  # the network's input is padded to a multiple of this, plus one
 
 
@@ -60,17 +61,17 @@ class MaskMaker:
         return np.where(visible, confidences.argmax(0) + 1, 0).astype(np.uint8)
 
     def gate(self, skeletons: np.ndarray) -> np.ndarray:
-        """G [36, h, w] in 0..1 around the keypoints and connections of the target; 0 where nothing was found."""
+        """G [36, h, w] in 0..1 around the keypoints and connections of the target; 0 if nobody was found."""
         target = target_index(skeletons)
         if target is None:
             return np.zeros((len(_FIRST), *self.grid), np.float32)
         person = skeletons[target]
         points = person[:, :2] * np.array(self.input_size[::-1], np.float32)
-        distance = _segment_distance(self._centres, points[_FIRST], points[_SECOND])
-        reach = _REACH[:, None] * person_height(person) * self.input_size[0]
         found = (person[_FIRST, 2] > 0) & (person[_SECOND, 2] > 0)
-        near = np.exp(-(distance**2) / (2 * reach**2)) * found[:, None]
-        return near.reshape(-1, *self.grid).astype(np.float32)
+        distance = _segment_distance(self._centres, points[_FIRST], points[_SECOND])
+        distance[~found] = distance[found].min(0)
+        reach = np.where(found, _REACH, NOT_FOUND)[:, None] * person_height(person) * self.input_size[0]
+        return np.exp(-(distance**2) / (2 * reach**2)).reshape(-1, *self.grid).astype(np.float32)
 
     @cached_property
     def _interpolation(self) -> tuple[np.ndarray, np.ndarray]:
