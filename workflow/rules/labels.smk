@@ -28,7 +28,8 @@ rule fields:
         "Finding body parts in {wildcards.dataset}, shard {wildcards.shard}"
     shell:
         "python -m parsing fields --config {params.config:q} --manifest {input.manifest:q}"
-        " --checkpoint {input.checkpoint:q} --shard {wildcards.shard} --fields {output:q} --threads {threads} 2>&1 | tee {log:q}"
+        " --checkpoint {input.checkpoint:q} --shard {wildcards.shard} --fields {output:q}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule merge:

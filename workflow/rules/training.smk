@@ -52,4 +52,5 @@ rule train:
         "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "python -m reid train --config {params.config:q} --manifest {input.manifest:q} --labels {input.labels:q}"
-        " --model {output.model:q} --history {output.history:q} --state {params.state:q} --threads {threads} 2>&1 | tee {log:q}"
+        " --model {output.model:q} --history {output.history:q} --state {params.state:q}"
+        " --threads {threads} 2>&1 | tee {log:q}"
