@@ -22,7 +22,7 @@ from parsing.store import UNKNOWN
 from parsing.target import person_height, target_index
 
 BLOCK = 4  # input pixels a label cell, in both directions
-LIMB, ARM, TORSO, NOT_FOUND = 0.07, 0.045, 0.12, 0.2  # r_c as a share of the person's height
+LIMB, ARM, TORSO, NOT_FOUND = 0.07, 0.045, 0.12, 0.3  # r_c as a share of the person's height
 MULTIPLE = 16  # the network's input is padded to a multiple of this, plus one
 
 
@@ -68,10 +68,10 @@ class MaskMaker:
         person = skeletons[target]
         points = person[:, :2] * np.array(self.input_size[::-1], np.float32)
         found = (person[_FIRST, 2] > 0) & (person[_SECOND, 2] > 0)
-        distance = _segment_distance(self._centres, points[_FIRST], points[_SECOND])
-        distance[~found] = distance[found].min(0)
-        reach = np.where(found, _REACH, NOT_FOUND)[:, None] * person_height(person) * self.input_size[0]
-        return np.exp(-(distance**2) / (2 * reach**2)).reshape(-1, *self.grid).astype(np.float32)
+        squared = _squared_distance(self._centres, points[_FIRST], points[_SECOND])
+        squared[~found] = squared[found].min(0)
+        reach = np.where(found, _REACH, NOT_FOUND).astype(np.float32) * person_height(person) * self.input_size[0]
+        return np.exp(squared / (-2 * reach[:, None] ** 2)).reshape(-1, *self.grid)
 
     @cached_property
     def _interpolation(self) -> tuple[np.ndarray, np.ndarray]:
@@ -100,10 +100,10 @@ def _bilinear(size: int, stride: int, cells: int) -> np.ndarray:
     return np.maximum(0, 1 - np.abs(where[:, None] - np.arange(cells))).astype(np.float32)
 
 
-def _segment_distance(points: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Distances [C, N] of `points` [N, 2] from the segments `starts` to `ends` [C, 2]."""
-    along = ends - starts
-    length = np.maximum((along**2).sum(-1), 1e-9)[:, None]
-    offset = points[None] - starts[:, None]
-    share = ((offset * along[:, None]).sum(-1) / length).clip(0, 1)
-    return np.linalg.norm(offset - share[..., None] * along[:, None], axis=-1)
+def _squared_distance(points: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Squared distances [C, N] of `points` [N, 2] from the segments `starts` to `ends` [C, 2]."""
+    along_x, along_y = (ends - starts).T[..., None]
+    length = np.maximum(along_x**2 + along_y**2, 1e-9)
+    x, y = points.T[:, None] - starts.T[..., None]
+    share = ((x * along_x + y * along_y) / length).clip(0, 1)
+    return (x - share * along_x) ** 2 + (y - share * along_y) ** 2

@@ -39,11 +39,11 @@ class KeyedFile:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         _must_be_whole(self.path, self.schema)
-        self._file, self._process = None, None
-        self.keys: list[str] = [key.decode() for key in self._open()["key"][:]]
-        self.statuses: list[str] = [status.decode() for status in self._open()["status"][:]]
+        self._file, self._process, self._columns = None, None, {}
+        self.keys: list[str] = [key.decode() for key in self._column("key")[:]]
+        self.statuses: list[str] = [status.decode() for status in self._column("status")[:]]
         self._rows = {key: row for row, key in enumerate(self.keys)}
-        self.provenance: dict = json.loads(self._open().attrs["provenance"])
+        self.provenance: dict = json.loads(self._attribute("provenance"))
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -52,7 +52,7 @@ class KeyedFile:
         return key in self._rows
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_file": None, "_process": None}
+        return {**self.__dict__, "_file": None, "_process": None, "_columns": {}}
 
     def index(self, key: str) -> int:
         """Row of an image. Raises UserError if the file does not have it."""
@@ -68,15 +68,24 @@ class KeyedFile:
         """Close the file in this process; reading opens it again."""
         if self._file is not None and self._process == os.getpid():
             self._file.close()
-        self._file, self._process = None, None
+        self._file, self._process, self._columns = None, None, {}
 
     def _open(self) -> h5py.File:
         if self._process != os.getpid():  # a forked worker must not share its parent's handle
-            self._file, self._process = h5py.File(self.path, "r"), os.getpid()
+            self._file, self._process, self._columns = h5py.File(self.path, "r"), os.getpid(), {}
         return self._file
 
+    def _column(self, name: str) -> h5py.Dataset:
+        file = self._open()
+        if name not in self._columns:  # looking it up costs more than reading a row
+            self._columns[name] = file[name]
+        return self._columns[name]
+
+    def _attribute(self, name: str) -> str:
+        return self._open().attrs[name]
+
     def _row(self, column: str, key: str) -> np.ndarray:
-        return self._open()[column][self.index(key)]
+        return self._column(column)[self.index(key)]
 
 
 class FieldFile(KeyedFile):
@@ -86,11 +95,10 @@ class FieldFile(KeyedFile):
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(path)
-        attributes = self._open().attrs
-        self.stride: int = int(attributes["stride"])  # pixels of the network's input between cells
-        self.input_size: tuple[int, int] = tuple(json.loads(attributes["input_size"]))  # height, width
-        self.checkpoint_sha256: str = str(attributes["checkpoint_sha256"])
-        self.grid: tuple[int, int] = self._open()["confidences"].shape[2:]
+        self.stride = int(self._attribute("stride"))  # pixels of the network's input between cells
+        self.input_size: tuple[int, int] = tuple(json.loads(self._attribute("input_size")))  # height, width
+        self.checkpoint_sha256 = self._attribute("checkpoint_sha256")
+        self.grid: tuple[int, int] = self._column("confidences").shape[2:]
 
     def confidences(self, key: str) -> np.ndarray:
         """The 36 maps [36, h, w] uint8: 255 x confidence; cell j lies on pixel `stride` x j of the input."""
@@ -120,9 +128,9 @@ class LabelFile(KeyedFile):
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(path)
-        self.part_names: list[str] = json.loads(self._open().attrs["part_names"])  # K names, of labels 1..K
-        self.mirrored: list[int] = json.loads(self._open().attrs["mirrored"])  # K+1: label -> label in the mirror
-        self.grid: tuple[int, int] = self._open()["labels"].shape[1:]
+        self.part_names: list[str] = json.loads(self._attribute("part_names"))  # K names, of labels 1..K
+        self.mirrored: list[int] = json.loads(self._attribute("mirrored"))  # K+1: label -> label in the mirror
+        self.grid: tuple[int, int] = self._column("labels").shape[1:]
 
     def label_map(self, key: str) -> np.ndarray:
         """Label of each cell [h, w] uint8: 0 background, 1..K parts, 255 unknown (nobody found, or unreadable)."""

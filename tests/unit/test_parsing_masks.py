@@ -129,4 +129,4 @@ def test_a_limb_that_was_not_found_may_be_near_any_that_was():
     sharp = np.stack([np.log(gate[c]) * (0.07, 0.12)[c in (21, 22, 23, 24)] ** 2 for c in others if c not in ARMS])
     arms = np.stack([np.log(gate[c]) * 0.045**2 for c in others if c in ARMS])
     nearest = np.concatenate([sharp, arms]).max(0)
-    np.testing.assert_allclose(np.log(gate[9]) * 0.2**2, nearest, atol=1e-4)
+    np.testing.assert_allclose(np.log(gate[9]) * 0.3**2, nearest, atol=1e-4)
