@@ -1,0 +1,229 @@
+"""Evaluation at the size of Market-1501: ours against the straightforward way, from the same file to the same mAP.
+
+The reference does what re-identification toolboxes usually do, written out here: the distances of all parts in one
+tensor [P, Q, G], their mean over mutually visible ones, all rows sorted, then one query after the other in Python, with
+the precision at every place in a list. Each way is a process of its own on one thread; imports, reading the file and
+loading compiled code from its cache are part of it. The ranking is also compared alone, on one matrix, with a compiled
+loop that sorts every row. Last, the gallery grows by distractors.
+
+    python benchmarks/evaluation.py [--growth 16000 128000 500000]
+
+CPU time and peak memory; ratios travel between machines, seconds do not.
+"""
+
+import argparse
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT))
+
+from artefacts.files import write_json  # noqa: E402
+from reid.config import Matching  # noqa: E402
+from reid.evaluation.store import Split, StoredSplit, reading, writing  # noqa: E402
+
+QUERIES, GALLERY, DISTRACTORS, IDENTITIES, CAMERAS = 3368, 15913, 2793, 750, 6  # Market-1501
+PARTS, DIMENSION, BATCH = 8, 512, 1024
+SEEN = 0.7  # of the parts, so that half of them are seen in both images of a pair
+NOISE = 3.0  # standard deviation about an identity's own features
+NAMES = ["global", "foreground", *(f"part{number}" for number in range(1, PARTS + 1))]
+DEFAULT = Matching(embeddings=["foreground", "parts"], visibility=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--growth", type=int, nargs="*", default=[16_000, 64_000], help="gallery images")
+    parser.add_argument("--report", type=Path, default=PROJECT / "benchmarks/results/evaluation.json")
+    parser.add_argument("--way", choices=sorted(WAYS), help=argparse.SUPPRESS)  # one measured process
+    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.way:
+        print(*WAYS[arguments.way](arguments.file))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        report = measure(Path(folder), arguments.growth)
+    write_json(arguments.report, report)
+
+
+def measure(folder: Path, growth: list[int]) -> dict:
+    """All three comparisons, printed as they come."""
+    market = fabricate(folder / "market.h5", GALLERY)
+    alone("ours", market)  # compiles, where nothing is compiled yet
+    whole = {way: alone(way, market) for way in ("ours", "straightforward")}
+    whole["times_faster"] = whole["straightforward"]["cpu_s"] / whole["ours"]["cpu_s"]
+    whole["times_less_memory"] = whole["straightforward"]["peak_mb"] / whole["ours"]["peak_mb"]
+    print(f"whole: {whole['times_faster']:.1f} times faster, {whole['times_less_memory']:.1f} times less memory")
+    counted, sorted_, walked = map(float, alone("rankings", market)["output"])
+    ranking = {"counted_s": counted, "sorted_s": sorted_, "walked_s": walked, "times_faster": sorted_ / counted}
+    print(f"ranking alone: {ranking}")
+    market.unlink()
+    sizes = {}
+    for gallery in growth:
+        sizes[gallery] = alone("ours", fabricate(folder / "grown.h5", gallery))
+    return {"whole": whole, "ranking": ranking, "growth": sizes}
+
+
+def alone(way: str, file: Path) -> dict:
+    """CPU seconds, wall seconds and peak memory of one way in a process of its own, and what it printed."""
+    words = [sys.executable, __file__, "--way", way, "--file", str(file)]
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    start = time.perf_counter()
+    with subprocess.Popen(
+        words, env=os.environ | threads, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        output = process.stdout.read().decode().split()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{way} ended with status {process.returncode}; run it by hand: {' '.join(words)}")
+    spent = {
+        "cpu_s": usage.ru_utime + usage.ru_stime,
+        "wall_s": time.perf_counter() - start,
+        "peak_mb": usage.ru_maxrss / 1024,
+        "output": output,
+    }
+    print(f"{way} on {file.stat().st_size / 1e9:.1f} GB: {spent}", flush=True)
+    return spent
+
+
+def fabricate(path: Path, gallery: int) -> Path:
+    """Embeddings of Market-1501's identities; what `gallery` has beyond its size are distractors."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((IDENTITIES + 1, len(NAMES), DIMENSION), np.float32)
+    known = min(gallery, GALLERY) - DISTRACTORS
+    identities = {
+        "query": np.sort(rng.integers(1, IDENTITIES + 1, QUERIES)),
+        "gallery": np.sort(np.concatenate([np.zeros(gallery - known, int), rng.integers(1, IDENTITIES + 1, known)])),
+    }
+    with writing(path, NAMES, (1, 1), {}) as writer:
+        for split, identity in identities.items():
+            for start in range(0, len(identity), BATCH):
+                writer.append(split, batch(identity[start : start + BATCH], centres, rng))
+    return path
+
+
+def batch(identity: np.ndarray, centres: np.ndarray, rng: np.random.Generator) -> Split:
+    """Images of these identities; each distractor has features of its own."""
+    features = NOISE * rng.standard_normal((len(identity), *centres.shape[1:]), np.float32)
+    features[identity == 0] *= np.sqrt(1 + NOISE**-2)
+    features[identity > 0] += centres[identity[identity > 0]]
+    visibility = rng.random(features.shape[:2]) < SEEN
+    visibility[:, :2] = True
+    return Split(
+        key=[f"{number}.jpg" for number in range(len(identity))],
+        features=features,
+        visibility=visibility,
+        score=visibility.astype(np.float32),
+        identity=identity,
+        camera=rng.integers(1, CAMERAS + 1, len(identity)),
+        attention=np.zeros((len(identity), PARTS + 1, 1, 1), np.uint8),
+    )
+
+
+def ours(path: Path) -> list[float]:
+    """mAP."""
+    from reid.evaluation.retrieval import retrieve
+
+    with reading(path) as file:
+        return [retrieve(file, DEFAULT).measures.summary()["mAP"]]
+
+
+def straightforward(path: Path) -> list[float]:
+    """mAP."""
+    with reading(path) as file:
+        who = file.query.identity, file.gallery.identity, file.query.camera, file.gallery.camera
+        return [walked(all_distances(file.query, file.gallery), *who)]
+
+
+def all_distances(query: StoredSplit, gallery: StoredSplit) -> np.ndarray:
+    """Distances [Q, G] of Eq. 9, by way of all parts' distances [P, Q, G]."""
+    import torch
+
+    features = [
+        torch.stack([torch.from_numpy(side.features([p])) for p in range(1, len(NAMES))]) for side in (query, gallery)
+    ]
+    seen = [torch.from_numpy(side.visibility[:, 1:]).T for side in (query, gallery)]
+    squares = [side.square().sum(dim=2) for side in features]
+    squared = squares[0][:, :, None] + squares[1][:, None] - 2 * features[0] @ features[1].transpose(1, 2)
+    distances = squared.clamp(min=0).sqrt()
+    both = seen[0][:, :, None] * seen[1][:, None]
+    mean = torch.where(both, distances, 0).sum(dim=0) / both.sum(dim=0)
+    return torch.where(both.any(dim=0), mean, torch.inf).numpy()
+
+
+def walked(distances: np.ndarray, query_identity, gallery_identity, query_camera, gallery_camera) -> float:
+    """mAP by sorting all rows, then query by query, place by place."""
+    order = np.argsort(distances, axis=1)
+    precisions = []
+    for query, row in enumerate(order):
+        same = gallery_identity[row] == query_identity[query]
+        right = same[~(same & (gallery_camera[row] == query_camera[query]))]
+        if right.any():
+            precision = [found / place for place, found in enumerate(right.cumsum(), start=1)]
+            precisions.append((np.array(precision) * right).sum() / right.sum())
+    return float(np.mean(precisions))
+
+
+def rankings(path: Path) -> list[float]:
+    """CPU seconds of ranking the same matrix: counted as ours, sorted by compiled code, walked in Python."""
+    from reid.evaluation.ranking import measures, protocol, ranked
+
+    with reading(path) as file:
+        who = file.query.identity, file.gallery.identity, file.query.camera, file.gallery.camera
+    distances = np.random.default_rng(0).random((QUERIES, GALLERY), np.float32)
+
+    def counted() -> float:
+        pairs = protocol(*who)
+        return measures(pairs.offsets, ranked(distances, pairs).ranks).summary()["mAP"]
+
+    ways = counted, lambda: compiled_sort()(distances, *who), lambda: walked(distances, *who)
+    assert np.isclose(counted(), compiled_sort()(distances, *who), rtol=0, atol=1e-9)
+    return [best_of(way, turns) for way, turns in zip(ways, (3, 2, 1), strict=True)]
+
+
+@functools.cache
+def compiled_sort():
+    """mAP by a compiled loop that sorts each row."""
+    from numba import njit
+
+    @njit
+    def sorted_rows(distances, query_identity, gallery_identity, query_camera, gallery_camera):
+        total, queries = 0.0, 0
+        for query in range(len(distances)):
+            found, place, precision = 0, 0, 0.0
+            for image in np.argsort(distances[query]):
+                same = gallery_identity[image] == query_identity[query]
+                if same and gallery_camera[image] == query_camera[query]:
+                    continue
+                place += 1
+                if same:
+                    found += 1
+                    precision += found / place
+            if found:
+                total += precision / found
+                queries += 1
+        return total / queries
+
+    return sorted_rows
+
+
+def best_of(way, turns: int) -> float:
+    times = []
+    for _ in range(turns):
+        start = time.process_time()
+        way()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+WAYS = {"ours": ours, "straightforward": straightforward, "rankings": rankings}
+
+if __name__ == "__main__":
+    main()
