@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from artefacts.errors import UserError
 from artefacts.progress import bar
 from reid.config import Matching
 from reid.evaluation.distance import PartDistances
@@ -35,10 +36,16 @@ class Retrieval:
 
 
 def retrieve(file: Embeddings, matching: Matching, keep: int = 0, chosen: np.ndarray | None = None) -> Retrieval:
-    """Search the gallery for all queries, or for those of the numbers `chosen`, under one matching."""
+    """Search the gallery for all queries, or for those of the numbers `chosen`, under one matching.
+
+    Raises UserError where no query has a positive, and for what the file or the matching lacks.
+    """
     chosen = np.arange(len(file.query)) if chosen is None else chosen
     identity, gallery_identity = file.query.identity[chosen], file.gallery.identity
-    pairs = protocol(identity, gallery_identity, file.query.camera[chosen], file.gallery.camera)
+    try:
+        pairs = protocol(identity, gallery_identity, file.query.camera[chosen], file.gallery.camera)
+    except UserError as error:
+        raise UserError(f"{file.query.path}: {error}") from None
     columns = compared_columns(matching.embeddings, file.names)
     query_visible = compared_visibility(file.query.visibility, columns, matching.visibility)
     gallery_visible = compared_visibility(file.gallery.visibility, columns, matching.visibility)

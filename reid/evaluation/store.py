@@ -119,11 +119,6 @@ class StoredSplit:
         return self._group.file.filename
 
     @property
-    def dimension(self) -> int:
-        """D, the length of one embedding."""
-        return self._group["features"].shape[2]
-
-    @property
     def identity(self) -> np.ndarray:
         return self._read("identity", slice(None))
 

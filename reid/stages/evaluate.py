@@ -35,5 +35,8 @@ def run(arguments: argparse.Namespace) -> None:
     record = provenance("reid.stages.evaluate", config.model_dump(), {"embeddings": arguments.embeddings})
     write_json(arguments.metrics, {"matching": config.name, "results": results, "provenance": record})
     for name, result in results.items():
-        measures = result["measures"]
-        print(f"{name}: mAP {measures['mAP']:.1%}, rank-1 {measures['rank-1']:.1%}")
+        print(f"{name}: mAP {result['measures']['mAP']:.1%}, rank-1 {result['measures']['rank-1']:.1%}")
+    counts = result["counts"]
+    if counts["queries_without_positive"]:
+        left_out = f"{counts['queries_without_positive']} of {counts['queries']} queries"
+        print(f"{left_out} have no image of another camera in the gallery and are left out of all means")

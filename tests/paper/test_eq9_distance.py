@@ -82,6 +82,18 @@ def test_foreground_is_always_in_common(file):
     assert apart == 0
 
 
+@pytest.mark.parametrize("side", ["query", "gallery"])
+def test_a_part_that_one_side_never_shows_counts_nowhere(tmp_path, side):
+    splits = {"query": QUERY, "gallery": GALLERY}
+    visibility = splits[side].visibility.copy()
+    visibility[:, 3] = False
+    splits[side] = dataclasses.replace(splits[side], visibility=visibility)
+    with reading(write(tmp_path / "unseen.h5", **splits)) as file:
+        matrix, _ = streamed(file, ["foreground", "parts"])
+        np.testing.assert_array_equal(matrix, streamed(file, ["foreground", "head", "legs"])[0])
+        assert np.isinf(streamed(file, ["torso"])[0]).all()
+
+
 def test_without_visibility_everything_counts(file):
     everything = [np.ones((len(split.key), 3), bool) for split in (QUERY, GALLERY)]
     expected = part_to_part_distance(QUERY.features[:, 2:], GALLERY.features[:, 2:], *everything)

@@ -32,7 +32,7 @@ def test_batches_come_out_as_one(tmp_path):
     with reading(path) as file:
         assert (file.names, file.parts, file.cells) == (NAMES, NAMES[2:], CELLS)
         assert file.provenance == {"made": "here"}
-        assert (len(file.query), len(file.gallery), file.gallery.dimension) == (5, 600, 8)
+        assert (len(file.query), len(file.gallery)) == (5, 600)
         for name in ("key", "identity", "camera", "visibility", "score"):
             np.testing.assert_array_equal(getattr(file.gallery, name), getattr(GALLERY, name))
         assert file.gallery.key_of(300) == GALLERY.key[300]

@@ -55,13 +55,25 @@ def test_a_report_is_the_formulas_applied(embeddings):
         assert row["mAP"] == pytest.approx(mean, abs=1e-9)
 
 
-def test_queries_without_a_positive_are_counted(tmp_path):
+def with_identities(tmp_path, identity):
+    return write(tmp_path / "e.h5", dataclasses.replace(QUERY, identity=identity), GALLERY)
+
+
+def test_queries_without_a_positive_are_counted_and_told(tmp_path, capsys):
     identity = QUERY.identity.copy()
     identity[3] = 99
-    path = write(tmp_path / "e.h5", dataclasses.replace(QUERY, identity=identity), GALLERY)
-    with reading(path) as file:
-        counts = report(file, Matching(**DEFAULT))["counts"]
+    metrics = evaluated(with_identities(tmp_path, identity), "default", DEFAULT)
+    counts = json.loads(metrics.read_text())["results"]["default"]["counts"]
     assert (counts["queries"], counts["queries_without_positive"]) == (12, 1)
+    assert "1 of 12 queries have no image of another camera" in capsys.readouterr().out
+
+
+def test_a_file_in_which_nothing_can_be_found_is_named(tmp_path, capsys):
+    embeddings = with_identities(tmp_path, QUERY.identity + 50)
+    config = {"name": "default", "matching": DEFAULT}
+    assert stage("evaluate", config=config, embeddings=embeddings, metrics=tmp_path / "default.json") == 1
+    assert f"{embeddings}: no query identity" in capsys.readouterr().err
+    assert not (tmp_path / "default.json").exists()
 
 
 def test_first_images_of_chosen_queries(embeddings):
