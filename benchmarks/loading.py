@@ -32,13 +32,12 @@ from torch.utils.data import default_collate
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
+from artefacts.command import run  # noqa: E402
 from artefacts.files import write_json  # noqa: E402
 from parsing.store import LabelFile, write_labels  # noqa: E402
-from reid.config import Augmentation, load  # noqa: E402
+from reid.config import Augmentation, Synthetic, load  # noqa: E402
 from reid.data.manifest import ImageRow  # noqa: E402
 from reid.data.samples import DEVIATION, MEAN, TrainingSamples, normalised  # noqa: E402
-from reid.data.synthetic.dataset import draw_shot, encode_jpeg, plan_shots  # noqa: E402
-from reid.data.synthetic.scenes import make_camera  # noqa: E402
 
 BATCH, SHARE = 64, 16  # samples of a batch; samples that the reference does in its turn
 TARGET = 25  # how many times faster ours has to be
@@ -46,36 +45,33 @@ TARGET = 25  # how many times faster ours has to be
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--images", type=int, default=128, help="drawn for the measurement")
+    parser.add_argument("--identities", type=int, default=32, help="drawn for the measurement, with four images each")
     parser.add_argument("--turns", type=int, default=12, help="of each path, one after the other")
     parser.add_argument("--report", type=Path, default=PROJECT / "benchmarks/results/loading.json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    scheme = load(yaml.safe_load((PROJECT / "config.yaml").read_text())).schemes["eight"]
+    config = load(yaml.safe_load((PROJECT / "config.yaml").read_text()))
+    parts = config.schemes["eight"].parts
     report = {}
     with tempfile.TemporaryDirectory() as folder:
-        rows = draw_images(Path(folder), arguments.images)
-        write_maps(Path(folder), rows, list(scheme.parts))
+        rows = draw_images(Path(folder), config.datasets["synthetic"].synthetic, arguments.identities)
+        write_maps(Path(folder), rows, list(parts))
         for size in ((256, 128), (384, 128)):
-            report["x".join(map(str, size))] = compare(Path(folder), rows, scheme.parts, size, arguments.turns)
+            report["x".join(map(str, size))] = compare(Path(folder), rows, parts, size, arguments.turns)
     write_json(arguments.report, report)
     print(json.dumps(report, indent=2))
     slowest = min(entry["ratio"] for entry in report.values())
     sys.exit(0 if slowest >= TARGET else f"ours is only {slowest:.1f} times faster; {TARGET} are wanted")
 
 
-def draw_images(folder: Path, count: int) -> list[ImageRow]:
-    """Synthetic people of Market-1501's 64 x 128 pixels."""
-    cameras = [make_camera([0, 0, 0])]
-    rows = []
-    for shot in plan_shots(identities=2 * count // 4, images=4, cameras=1, distractors=0, junk=0):
-        if len(rows) == count:
-            break
-        key = shot.key.replace("/", "_")
-        (folder / key).write_bytes(encode_jpeg(draw_shot(shot, 0, cameras, (64, 128), 0.15)[0]))
-        rows.append(ImageRow(key, "train", shot.identity, 1, 64, 128, ""))
-    return rows
+def draw_images(folder: Path, synthetic: Synthetic, identities: int) -> list[ImageRow]:
+    """Training images of synthetic people, of Market-1501's 64 x 128 pixels."""
+    changes = {"identities": 2 * identities, "images": 4, "distractors": 0, "junk": 0, "width": 64, "height": 128}
+    config, index = synthetic.model_copy(update=changes).model_dump_json(), str(folder / "index.csv")
+    run("reid", {"draw": ""}, ["draw", "--config", config, "--index", index, "--truth", str(folder / "truth.h5")])
+    keys = sorted(f"bounding_box_train/{file.name}" for file in folder.glob("bounding_box_train/*.jpg"))
+    return [ImageRow(key, "train", number // 4, 1, 64, 128, "") for number, key in enumerate(keys)]
 
 
 def write_maps(folder: Path, rows: list[ImageRow], part_names: list[str]) -> None:

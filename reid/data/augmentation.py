@@ -4,6 +4,7 @@ What is done to a sample is drawn first, as a `Placement`; image and label map t
 Flip and crop keep rows rows and columns columns, so that a label map is moved by one index vector along each axis.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -39,9 +40,9 @@ class Placement(NamedTuple):
 def draw_placement(size: tuple[int, int], augmentation: Augmentation, rng: np.random.Generator) -> Placement:
     """A random placement of an image of `size` (height, width)."""
     flipped = bool(rng.random() < augmentation.flip)
-    down, right = rng.integers(-augmentation.padding, augmentation.padding, size=2, endpoint=True)
+    down, right = (int(rng.integers(2 * augmentation.padding + 1)) - augmentation.padding for _ in range(2))
     erased = draw_erased_box(size, rng) if rng.random() < augmentation.erasing else None
-    return Placement(flipped, int(down), int(right), erased)
+    return Placement(flipped, down, right, erased)
 
 
 def draw_erased_box(size: tuple[int, int], rng: np.random.Generator) -> Box | None:
@@ -70,14 +71,14 @@ def place_image(image: np.ndarray, placement: Placement, out: np.ndarray) -> Non
 
 
 class Cells(NamedTuple):
-    """Where the cells of a placed label map come from: `rows` [h, 1] and `columns` [w] of the source; `hidden` [h, w].
+    """Where the cells of a placed label map come from: `rows` [h, 1] and `columns` [w] of the source.
 
-    Hidden cells lie in the padding or in the erased box.
+    `hidden` lists the rectangles of the placed map, as (rows, columns), that lie in the padding or the erased box.
     """
 
     rows: np.ndarray
     columns: np.ndarray
-    hidden: np.ndarray
+    hidden: list[tuple[slice, slice]]
 
 
 def source_cells(size: tuple[int, int], grid: tuple[int, int], placement: Placement) -> Cells:
@@ -85,28 +86,41 @@ def source_cells(size: tuple[int, int], grid: tuple[int, int], placement: Placem
 
     Cell j of either map lies on pixel 4 j of its own image; the nearest source cell is taken.
     """
-    rows, out_rows, erased_rows = _along(size[0], grid[0], placement.down, False, _span(placement.erased, 0))
-    columns, out_columns, erased_columns = _along(
-        size[1], grid[1], placement.right, placement.flipped, _span(placement.erased, 1)
-    )
-    hidden = (out_rows[:, None] | out_columns) | (erased_rows[:, None] & erased_columns)
+    flipped, down, right, erased = placement
+    rows = _sources(size[0], grid[0], down, False)
+    columns = _sources(size[1], grid[1], right, flipped)
+    everything = slice(None)
+    hidden = [(lines, everything) for lines in _padding(size[0], down)]
+    hidden += [(everything, lines) for lines in _padding(size[1], right)]
+    if erased:
+        across = _cells(erased.left, erased.left + erased.width)
+        hidden.append((_cells(erased.top, erased.top + erased.height), across))
     return Cells(rows[:, None], columns, hidden)
 
 
-def _span(box: Box | None, axis: int) -> tuple[int, int]:
-    return (box[axis], box[axis] + box[axis + 2]) if box else (0, 0)
+def _sources(length: int, cells: int, shift: int, flipped: bool) -> np.ndarray:
+    """Source cell of each placed cell along one axis [length / 4]; those in the padding have the outermost one."""
+    pixels = np.arange(shift, length + shift, LABEL_STRIDE)
+    return _nearest_cells(length, cells).take(length - 1 - pixels if flipped else pixels, mode="clip")
 
 
-def _along(length: int, cells: int, shift: int, flipped: bool, erased: tuple[int, int]):
-    """Along one axis: source cell, whether it lies in the padding, whether in the erased span; each [length / 4]."""
-    pixels = np.arange(0, length, LABEL_STRIDE)
-    sources = pixels + shift
-    if flipped:
-        sources = length - 1 - sources
-    padding = (sources < 0) | (sources >= length)
-    labelled = (sources + 0.5) * (cells * LABEL_STRIDE / length) - 0.5  # the same point in the image of the labels
-    nearest = np.rint(labelled / LABEL_STRIDE).astype(np.intp).clip(0, cells - 1)
-    return nearest, padding, (pixels >= erased[0]) & (pixels < erased[1])
+@functools.cache
+def _nearest_cells(length: int, cells: int) -> np.ndarray:
+    """For each of `length` pixels the nearest of `cells` cells, which lie on every fourth pixel of their own image."""
+    labelled = (np.arange(length) + 0.5) * (cells * LABEL_STRIDE / length) - 0.5
+    return np.rint(labelled / LABEL_STRIDE).astype(np.intp).clip(0, cells - 1)
+
+
+def _padding(length: int, shift: int) -> list[slice]:
+    """The placed cells along one axis whose pixels the crop took from the padding."""
+    if shift == 0:
+        return []
+    return [_cells(0, -shift) if shift < 0 else _cells(length - shift, length)]
+
+
+def _cells(start: int, stop: int) -> slice:
+    """The cells that lie on the pixels from `start` up to `stop`."""
+    return slice(-(-start // LABEL_STRIDE), -(-stop // LABEL_STRIDE))
 
 
 def place_labels(labels: np.ndarray, cells: Cells, flipped: bool, mirrored: list[int]) -> np.ndarray:
@@ -117,7 +131,9 @@ def place_labels(labels: np.ndarray, cells: Cells, flipped: bool, mirrored: list
     placed = labels[cells.rows, cells.columns]
     if flipped:
         placed = np.concatenate([np.asarray(mirrored, np.uint8), np.arange(len(mirrored), 256, dtype=np.uint8)])[placed]
-    placed[cells.hidden & (placed != UNKNOWN)] = BACKGROUND
+    for rows, columns in cells.hidden:
+        shown = placed[rows, columns]
+        shown[shown != UNKNOWN] = BACKGROUND
     return placed
 
 
@@ -126,5 +142,6 @@ def place_confidences(confidences: np.ndarray, cells: Cells, flipped: bool, mirr
     if flipped:
         confidences = confidences[np.asarray(mirrored[1:]) - 1]
     placed = confidences[:, cells.rows, cells.columns]
-    placed[:, cells.hidden] = 0
+    for rows, columns in cells.hidden:
+        placed[:, rows, columns] = 0
     return placed
