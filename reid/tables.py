@@ -83,22 +83,27 @@ def _our_result(row: dict[str, str], content: dict, seeds: list[int] | None) -> 
 
 
 def published_lines(name: str | None, datasets: list[str]) -> list[Line]:
-    """Rows of the paper's table `name` (table1 to table4) that have a number for one of `datasets`."""
+    """Rows of the paper's table `name` (table1 to table4) that have a number for one of `datasets`.
+
+    Our entries `occluded_duke` and `occluded_duke_six` both stand beside the paper's numbers of Occluded-Duke.
+    """
     if name is None:
         return []
     content = json.loads(PUBLISHED.read_text(encoding="utf-8"))
     found = []
     for row in content["tables"][name]:
-        results = {
-            dataset: Result(
-                {m: [v] for m, v in zip(content["measures"], row[dataset], strict=True) if v is not None}, None
-            )
-            for dataset in datasets
-            if dataset in row
+        given = {
+            ours: numbers for ours in datasets for theirs, numbers in row.items() if f"{ours}_".startswith(f"{theirs}_")
         }
+        results = {ours: _published(content["measures"], numbers) for ours, numbers in given.items()}
         if results:
             found.append((row["label"], results))
     return found
+
+
+def _published(measures: list[str], numbers: list[float | None]) -> Result:
+    given = zip(measures, numbers, strict=True)
+    return Result({measure: [number] for measure, number in given if number is not None}, None)
 
 
 def markdown(table: Table, rows: list[Line]) -> str:
@@ -158,8 +163,10 @@ def _note(table: Table) -> str:
     ours = "In percent; mean ± sample standard deviation over runs, one a seed."
     if table.published is None:
         return ours
-    source = json.loads(PUBLISHED.read_text(encoding="utf-8"))["source"]
-    return f"{ours} Published rows: {table.published} of {source}; “{NOT_GIVEN}” where no number is given."
+    content = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    left_out = content["left_out"].get(table.published)
+    remark = f"; {left_out}" if left_out else ""
+    return f"{ours} Published rows: {table.published} of {content['source']}{remark}."
 
 
 def _tex_line(cells: list[str]) -> str:

@@ -75,6 +75,7 @@ def test_published_rows_stand_first():
     assert rows[2] == ["BPBReID", "66.7", "54.1", "published"]
     assert rows[3] == ["w/o learnable attention", "–", "39.2", "published"]
     assert rows[-1][0] == "BPBReID & co"
+    assert "the R-1 without learnable attention could not be read" in markdown(table, [])
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,11 @@ def test_published_rows_without_a_number_for_our_datasets_are_left_out():
     labels = [label for label, _ in published_lines("table1", ["market1501"])]
     assert "HOReID [5], parts" in labels
     assert "VGTri [32], parts" not in labels
+
+
+@pytest.mark.parametrize(("dataset", "found"), [("occluded_duke_six", 11), ("occluded", 0), ("my_occluded_duke", 0)])
+def test_variants_of_a_dataset_stand_beside_its_published_numbers(dataset, found):
+    assert len(published_lines("table3", [dataset])) == found
 
 
 def test_a_matching_that_was_not_evaluated_is_an_error():
