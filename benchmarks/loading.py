@@ -20,14 +20,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import albumentations
-import cv2
 import numpy as np
 import torch
 import yaml
-from albumentations.pytorch import ToTensorV2
 from torch.nn.functional import interpolate
 from torch.utils.data import default_collate
+
+try:
+    import albumentations
+    import cv2
+    from albumentations.pytorch import ToTensorV2
+except ImportError:
+    sys.exit("the reference path needs: pip install albumentations opencv-python-headless")
 
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
