@@ -188,9 +188,9 @@ def spoil(path: Path, how: str) -> None:
 
 REASONS = {
     "truncated": "truncated",
-    "empty": "cannot identify image file",
-    "text": "cannot identify image file",
-    "script": "cannot identify image file",
+    "empty": "no image that Pillow knows",
+    "text": "no image that Pillow knows",
+    "script": "no image that Pillow knows",
     "bomb": "9000 x 9000 pixels are more than the 25,000,000 allowed",
 }
 
