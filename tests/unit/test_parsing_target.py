@@ -24,14 +24,30 @@ def test_nobody():
     assert target_index(np.zeros((0, 17, 3), np.float32)) is None
 
 
-@given(st.lists(st.tuples(st.floats(0.05, 0.95), st.floats(0.1, 1)), min_size=1, max_size=4, unique=True))
-def test_empty_rows_and_order_do_not_matter(people):
-    rows = [skeleton(x, confidence) for x, confidence in people]
-    picked = rows[target_index(np.stack(rows))]
-    padded = np.stack([np.zeros((17, 3), np.float32), *reversed(rows), np.zeros((17, 3), np.float32)])
-    again = padded[target_index(padded)]
-    worth = [person[:, 2].sum() * np.exp(-((person[:, 0].mean() - 0.5) ** 2) / 0.045) for person in (picked, again)]
-    assert worth[0] == pytest.approx(worth[1], rel=1e-3)
+def test_a_head_at_the_top_wins_over_a_lower_one_in_the_middle():
+    lower = skeleton(0.5)
+    lower[:, 1] += 0.25
+    assert target_index(np.stack([lower, skeleton(0.6)])) == 1
+
+
+def test_without_faces_shoulders_tell_and_without_heads_the_middle():
+    faceless = [skeleton(0.9), skeleton(0.5)]
+    for person in faceless:
+        person[:5] = 0
+    assert target_index(np.stack(faceless)) == 1
+    assert target_index(np.stack([skeleton(0.95), faceless[0]])) == 1
+    for person in faceless:
+        person[5:7] = 0
+    assert target_index(np.stack(faceless)) == 1
+    assert target_index(np.stack([faceless[1], skeleton(0.9)])) == 1
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=4, unique_by=lambda tenth: abs(tenth - 5)), st.randoms())
+def test_empty_rows_and_order_do_not_matter(tenths, random):
+    people = [skeleton(tenth / 10) for tenth in tenths] + [np.zeros((17, 3), np.float32)] * 2
+    random.shuffle(people)
+    picked = people[target_index(np.stack(people))]
+    assert picked[0, 0] == pytest.approx(min(tenths, key=lambda tenth: abs(tenth - 5)) / 10)
 
 
 def test_a_height_does_not_shrink_with_hidden_legs():
