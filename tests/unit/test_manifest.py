@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from artefacts.errors import UserError
 from reid.data.manifest import SPLITS, ImageRow, is_inside, read_manifest, write_manifest
 from reid.data.protocol import check_counts, check_identities, warnings
 from reid.data.readers import contained, list_folder, parse_key
@@ -89,10 +90,13 @@ def test_a_dataset_trained_elsewhere_needs_no_training_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "key", ["../a.jpg", "/etc/a.jpg", "query/../../a.jpg", "", ".", "a\\b.jpg", "C:/a.jpg", "a\0.jpg"]
+    "key",
+    ["../a.jpg", "/etc/a.jpg", "query/../../a.jpg", "query/../query/a.jpg", "", ".", "a\\b.jpg", "C:/a.jpg", "a\0.jpg"],
 )
-def test_keys_that_lead_outside_are_known(key):
+def test_keys_that_lead_outside_are_known(people, key):
     assert not is_inside(key)
+    with pytest.raises(UserError, match="leads outside"):
+        contained(people.root, key)
 
 
 def test_a_dataset_may_itself_be_a_link(people, tmp_path):

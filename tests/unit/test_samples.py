@@ -12,7 +12,7 @@ from reid.data.augmentation import MEAN_COLOUR
 from reid.data.images import load_image
 from reid.data.loading import embedding_loader, readable, training_loader
 from reid.data.manifest import read_manifest
-from reid.data.samples import DEVIATION, MEAN, normalised
+from reid.data.samples import DEVIATION, MEAN, TrainingSamples, normalised
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +67,13 @@ def test_batches_are_the_same_whatever_the_workers(people, model, workers):
         assert all(same(first, second) for first, second in pairs)
 
 
-def test_epochs_and_seeds_augment_differently(people, model):
-    batches = [next(loader_of(people, model, seed=seed).epoch(epoch)) for seed, epoch in ((1, 0), (1, 1), (2, 0))]
-    assert not any(same(batches[0], other) for other in batches[1:])
+def test_seed_epoch_and_position_each_change_the_augmentation(people, model):
+    rows, labels = read_manifest(people.manifest, "train"), LabelFile(people.labels)
+    first, other = (TrainingSamples(people.root, rows, labels, model.size, model.augmentation, seed) for seed in (1, 2))
+    same_image = [(first, (0, 0, 5)), (first, (1, 0, 5)), (first, (0, 1, 5)), (other, (0, 0, 5))]
+    batches = [samples[address] for samples, address in same_image]
+    assert len({batch.images.numpy().tobytes() for batch in batches}) == 4
+    assert same(first[0, 0, 5], batches[0])
 
 
 def test_an_epoch_may_be_left_early(people, model):
