@@ -9,7 +9,8 @@ on pixel stride · v of the padded input. With M_c(u) the map of channel c inter
 G = 1 for `plain` labels, which are the paper's. For `gated` ones G_c(u) = exp(-d_c(u)² / 2 r_c²), with d_c the distance
 to where the target's skeleton has keypoint or connection c, and r_c a few times the thickness of that limb; where the
 decoder did not find c, d_c is the distance to the nearest limb that it did find, and r_c is wide. PifPaf's fields are
-wider than limbs, and they also answer to a second person. If nobody was found, G = 0.
+wider than limbs, and they also answer to a second person. Where the decoder found nobody, often because little of the
+target shows, there is nothing to gate by and G = 1.
 """
 
 from dataclasses import dataclass
@@ -61,10 +62,10 @@ class MaskMaker:
         return np.where(visible, confidences.argmax(0) + 1, 0).astype(np.uint8)
 
     def gate(self, skeletons: np.ndarray) -> np.ndarray:
-        """G [36, h, w] in 0..1 around the keypoints and connections of the target; 0 if nobody was found."""
+        """G [36, h, w] in 0..1 around the keypoints and connections of the target; 1 if nobody was found."""
         target = target_index(skeletons)
         if target is None:
-            return np.zeros((len(_FIRST), *self.grid), np.float32)
+            return np.ones((len(_FIRST), *self.grid), np.float32)
         person = skeletons[target]
         points = person[:, :2] * np.array(self.input_size[::-1], np.float32)
         found = (person[_FIRST, 2] > 0) & (person[_SECOND, 2] > 0)
