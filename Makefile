@@ -52,9 +52,9 @@ bench: $(READY) ## measure what the README claims
 	@python -m pip install --quiet --disable-pip-version-check -c envs/constraints.txt -r envs/benchmarks.txt
 	@for program in benchmarks/*.py; do echo "== $$program"; python $$program || exit 1; done
 
-dag: $(READY) ## draw docs/dag.mmd, the picture in the README
-	@mkdir -p docs
-	snakemake --rulegraph mermaid-js > docs/dag.mmd
+dag: $(READY) ## draw the workflow into the README
+	@snakemake --rulegraph mermaid-js 2>/dev/null > .dag.part
+	@sed -i -e '/^```mermaid$$/,/^```$$/{//!d}' -e '/^```mermaid$$/r .dag.part' README.md; rm .dag.part
 
 schema: $(READY) ## write the schema of config.yaml from its types
 	python -m reid.config > workflow/schemas/config.schema.json

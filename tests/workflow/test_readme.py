@@ -1,0 +1,34 @@
+"""The README says what is so: its picture of the workflow, its files, its commands, its messages."""
+
+import re
+
+import pytest
+
+from tests.workflow.conftest import PROJECT
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_picture_is_the_workflow_s(workflow):
+    drawn = workflow.snakemake("--rulegraph", "mermaid-js").stdout
+    (shown,) = re.findall(r"^```mermaid\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert shown.strip() == drawn.strip(), "make dag"
+
+
+def test_every_make_target_that_it_names_exists():
+    named = set(re.findall(r"\bmake ([a-z-]+)", README))
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    assert {"demo", "test"} <= named <= targets
+
+
+@pytest.mark.parametrize("picture", re.findall(r"!\[.*?\]\((.+?)\)", README))
+def test_its_pictures_are_there(picture):
+    assert (PROJECT / picture).is_file()
+
+
+def test_parts_are_numbered_in_the_order_of_the_configuration(workflow):
+    shell = workflow.snakemake("--dry-run", "--printshellcmds", "results/synthetic/parsing/eight.h5").stdout
+    parts = re.search(r'"parts": (\{.*?\})', shell).group(1)
+    assert re.findall(r'"(\w+)":', parts) == [
+        "head", "left_arm", "right_arm", "torso", "left_leg", "right_leg", "left_foot", "right_foot"
+    ]  # fmt: skip
