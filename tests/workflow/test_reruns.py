@@ -58,7 +58,8 @@ OTHER = """  other:
     scheme: five
     pifpaf: small
     synthetic:
-      {seed: 9, identities: 10, images: 4, cameras: 2, distractors: 0, junk: 0, width: 64, height: 128, crowd: 0.0, occlusion: 0.6}
+      { seed: 9, identities: 10, images: 4, cameras: 2, distractors: 0, junk: 0,
+        width: 64, height: 128, crowd: 0.0, occlusion: 0.6 }
 """
 
 
