@@ -9,14 +9,21 @@ from tests.workflow.conftest import PROJECT
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 
 
+def arrows(mermaid: str) -> set[tuple[str, str]]:
+    """Pairs of rules, the second of which reads the first one's output; Snakemake numbers them anew each time."""
+    names = dict(re.findall(r"(id\d+)\[(\w+)\]", mermaid))
+    return {(names[start], names[end]) for start, end in re.findall(r"(id\d+) --> (id\d+)", mermaid)}
+
+
 def test_the_picture_is_the_workflow_s(workflow):
     drawn = workflow.snakemake("--rulegraph", "mermaid-js").stdout
     (shown,) = re.findall(r"^```mermaid\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    assert shown.strip() == drawn.strip(), "make dag"
+    assert arrows(drawn), drawn
+    assert arrows(shown) == arrows(drawn), "make dag"
 
 
 def test_every_make_target_that_it_names_exists():
-    named = set(re.findall(r"\bmake ([a-z-]+)", README))
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE))
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
     assert {"demo", "test"} <= named <= targets
 
