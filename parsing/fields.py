@@ -74,7 +74,6 @@ class Finder:
         self.job = job
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         network = load_network(job.checkpoint, job.network.sha256, job.network.source)
-        self.decoder = pifpaf.make_decoder(network)
         self.stride = pifpaf.network_stride(network)
         self.grid = pifpaf.map_grid(job.network.size, self.stride)
         self.network = fold_batch_norm(network).to(self.device, memory_format=torch.channels_last)
@@ -99,7 +98,7 @@ class Finder:
         skeletons = np.zeros((SKELETONS, KEYPOINTS, 3), np.float32)
         if not readable:
             return {"confidences": np.zeros_like(maps), "skeletons": skeletons}
-        people = relative(pifpaf.decode(self.decoder, cif, caf), self.job.network.size)
+        people = relative(pifpaf.decode(self.network, cif, caf), self.job.network.size)
         skeletons[: len(people)] = people[:SKELETONS]
         status = ("nobody", "ok", "several")[min(len(people), 2)]
         return {"confidences": maps, "skeletons": skeletons, "status": status}
