@@ -10,7 +10,7 @@ HALF := $(shell echo $$((($(CORES) + 1) / 2)))
 SNAKEMAKE = snakemake --cores $(CORES) --resources gpu=$(if $(filter 0,$(GPUS)),$(CORES),$(GPUS)) \
 	--set-threads train=$(HALF) embed=$(HALF) evaluate=$(HALF)
 
-.PHONY: help setup demo report test test-slow lint format bench dag schema clean
+.PHONY: help setup demo seeds report test test-slow lint format bench dag schema clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 

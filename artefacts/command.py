@@ -28,4 +28,3 @@ def run(package: str, stages: dict[str, str], argv: list[str] | None = None) -> 
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
-

@@ -1,24 +1,26 @@
 """BPBReID: backbone, body part attention and the K + 3 embeddings (Section 3, Figure 2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reid.model.attention import attention_maps, foreground_map, part_classifier
+from reid.config import Head
+from reid.model.attention import attention_maps, foreground_map, normalised_part_classifier, part_classifier
 from reid.model.backbone import Backbone
-from reid.model.pooling import weighted_average
+from reid.model.pooling import Reduction, masked_mean, weighted_average
 
 
 @dataclass(frozen=True)
 class Output:
     """What the network says of a batch.
 
-    `embeddings`: global, foreground [N, C], concatenated [N, K C], parts [N, K, C]. `necked`: the same after their
-    BNNeck, and `identity_scores` [N, I] (parts: [N, K, I]), for the embeddings that have one. `attention` [N, L, h, w]:
-    the maps of Eq. 1, and `attention_scores` their logits.
+    `embeddings`: global, foreground [N, C], concatenated [N, K C], parts [N, K, C]; C is the backbone's number of
+    channels, or that of `Head.reduction`. `necked`: the same after their BNNeck, and `identity_scores` [N, I] (parts:
+    [N, K, I]), for the embeddings that have one. `attention` [N, L, h, w]: the maps of Eq. 1, and `attention_scores`
+    their logits.
     """
 
     embeddings: dict[str, Tensor]
@@ -32,17 +34,21 @@ class BPBReID(nn.Module):
     """Images [N, 3, H, W] to holistic and body part-based embeddings with their attention maps.
 
     `necks` names the embeddings that carry a BNNeck and an identity classifier, which are those under the identity
-    loss (Eq. 6) and those compared after their BNNeck.
+    loss (Eq. 6) and those compared after their BNNeck; `head` chooses between the paper and the released code.
     """
 
-    def __init__(self, backbone: Backbone, parts: int, identities: int, necks: Sequence[str]) -> None:
+    def __init__(self, backbone: Backbone, parts: int, identities: int, necks: Sequence[str], head: Head) -> None:
         super().__init__()
-        self.backbone = backbone
-        self.part_classifier = part_classifier(backbone.channels, parts)
-        widths = dict.fromkeys(("global", "foreground"), backbone.channels) | {"concatenated": parts * backbone.channels}
+        self.backbone, self.foreground_pooling = backbone, head.foreground_pooling
+        classifier = {"plain": part_classifier, "normalised": normalised_part_classifier}[head.part_classifier]
+        self.part_classifier = classifier(backbone.channels, parts)
+        width = head.reduction or backbone.channels
+        reduced = ("global", "foreground", "parts") if head.reduction else ()
+        self.reductions = nn.ModuleDict({name: Reduction(backbone.channels, width) for name in reduced})
+        widths = {"global": width, "foreground": width, "concatenated": parts * width}
         self.necks = nn.ModuleDict(
             {
-                name: nn.ModuleList(IdentityHead(backbone.channels, identities) for _ in range(parts))
+                name: nn.ModuleList(IdentityHead(width, identities) for _ in range(parts))
                 if name == "parts"
                 else IdentityHead(widths[name], identities)
                 for name in necks
@@ -50,7 +56,7 @@ class BPBReID(nn.Module):
         )
 
     def forward(self, images: Float[Tensor, "N 3 H W"]) -> Output:
-        """Embeddings, identity scores and attention of a batch; the head computes in float32 whatever the backbone does."""
+        """Embeddings, identity scores and attention of a batch; the head computes in float32, whatever the rest."""
         features = self.backbone(images)
         with torch.autocast(features.device.type, enabled=False):
             return self._heads(features.float())
@@ -58,7 +64,7 @@ class BPBReID(nn.Module):
     def _heads(self, features: Float[Tensor, "N C h w"]) -> Output:
         scores = self.part_classifier(features)
         attention = attention_maps(scores)
-        embeddings = pool_embeddings(features, attention)
+        embeddings = pool_embeddings(features, attention, self.foreground_pooling, self.reductions)
         heads = {name: _apply_head(head, embeddings[name]) for name, head in self.necks.items()}
         return Output(
             embeddings=embeddings,
@@ -69,15 +75,25 @@ class BPBReID(nn.Module):
         )
 
 
-def pool_embeddings(features: Float[Tensor, "N C h w"], attention: Float[Tensor, "N L h w"]) -> dict[str, Tensor]:
-    """f_g, f_f, f_c and f_1..K of an appearance map and its attention maps (Eq. 3, Section 3.2.1)."""
-    parts = weighted_average(features, attention[:, 1:])
-    return {
+def pool_embeddings(
+    features: Float[Tensor, "N C h w"],
+    attention: Float[Tensor, "N L h w"],
+    foreground_pooling: str = "weighted",
+    reductions: Mapping[str, nn.Module] | None = None,
+) -> dict[str, Tensor]:
+    """f_g, f_f, f_c and f_1..K of an appearance map and its attention maps (Eq. 3, Section 3.2.1).
+
+    `foreground_pooling` "mean" departs from the paper (`masked_mean`), as do `reductions` of pooled embeddings by name.
+    """
+    pool = {"weighted": weighted_average, "mean": masked_mean}[foreground_pooling]
+    pooled = {
+        "parts": weighted_average(features, attention[:, 1:]),
         "global": features.mean(dim=(2, 3)),
-        "foreground": weighted_average(features, foreground_map(attention)[:, None])[:, 0],
-        "concatenated": parts.flatten(1),
-        "parts": parts,
+        "foreground": pool(features, foreground_map(attention)[:, None])[:, 0],
     }
+    for name in reductions or {}:
+        pooled[name] = reductions[name](pooled[name])
+    return pooled | {"concatenated": pooled["parts"].flatten(1)}
 
 
 class IdentityHead(nn.Module):

@@ -1,1 +1,1 @@
-"""The stages of the workflow, one module each: what `python -m reid STAGE` runs. Only they seed, print and pick devices."""
+"""The stages of the workflow, one module each, run by `python -m reid STAGE`. They alone seed, print, pick devices."""

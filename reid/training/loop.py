@@ -38,9 +38,7 @@ def train(
     model: BPBReID, loader: TrainingLoader, settings: Model, accelerator: Accelerator, state: State, title: str
 ) -> Trained:
     """Train from the last epoch that `state` knows to the end, saving after every epoch."""
-    model, optimiser = accelerator.prepare(
-        model.to(memory_format=torch.channels_last), make_optimiser(model, settings)
-    )
+    model, optimiser = accelerator.prepare(model.to(memory_format=torch.channels_last), make_optimiser(model, settings))
     first, history = _resume(state, accelerator.unwrap_model(model), optimiser)
     epochs = settings.training.epochs
     with bar(epochs, title, "epoch", done=first) as progress:

@@ -66,4 +66,5 @@ def test_argmax_rule_asks_for_one_cell_won(attention):
     for n in range(3):
         winners = {int(attention[n, :, row, column].argmax()) for row in range(4) for column in range(2)}
         assert [bool(value) for value in visible[n]] == [k in winners for k in range(1, 6)]
-    assert visible.any() and not visible.all()
+    assert visible.any()
+    assert not visible.all()

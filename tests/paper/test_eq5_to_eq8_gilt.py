@@ -121,7 +121,9 @@ def settings(**changes):
 def outputs(parts):
     generator = torch.Generator().manual_seed(7)
     embeddings = {"global": parts[:, 0], "foreground": parts[:, 1], "concatenated": parts.flatten(1), "parts": parts}
-    scores = {name: torch.randn(8, 3, generator=generator).double() for name in ("global", "foreground", "concatenated")}
+    scores = {
+        name: torch.randn(8, 3, generator=generator).double() for name in ("global", "foreground", "concatenated")
+    }
     attention = torch.randn(8, 5, 4, 2, generator=generator).double()
     labels = torch.randint(0, 5, (8, 4, 2), generator=generator)
     return embeddings, scores, attention, labels

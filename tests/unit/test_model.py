@@ -57,7 +57,8 @@ def test_the_k_plus_3_embeddings(settings):
     channels = network.backbone.channels
     shapes = {name: tuple(embedding.shape) for name, embedding in output.embeddings.items()}
     assert shapes == {
-        "global": (4, channels), "foreground": (4, channels), "concatenated": (4, 5 * channels), "parts": (4, 5, channels)
+        "global": (4, channels), "foreground": (4, channels),
+        "concatenated": (4, 5 * channels), "parts": (4, 5, channels),
     }  # fmt: skip
     assert {name: tuple(scores.shape) for name, scores in output.identity_scores.items()} == dict.fromkeys(
         settings.loss.identity, (4, 7)
@@ -99,7 +100,7 @@ def test_a_file_that_is_no_trained_model_is_refused(content, tmp_path):
         save_file({"weight": torch.zeros(1)}, path)
     else:
         path.write_bytes(content)
-    with pytest.raises(UserError, match="model.safetensors: not a trained model"):
+    with pytest.raises(UserError, match=r"model\.safetensors: not a trained model"):
         load_model(path)
 
 

@@ -22,7 +22,14 @@ def entry(config) -> dict:
     """A model that trains on the tiny people in seconds: one batch an epoch."""
     whole = config.model("small").model_dump(mode="json")
     entry = {name: whole[name] for name in Model.model_fields} | {"size": [64, 32]}
-    entry["training"] |= {"epochs": 4, "identities": 4, "images": 2, "warmup_epochs": 1, "milestones": [3], "workers": 0}
+    entry["training"] |= {
+        "epochs": 4,
+        "identities": 4,
+        "images": 2,
+        "warmup_epochs": 1,
+        "milestones": [3],
+        "workers": 0,
+    }
     entry["backbone"] = {"name": "resnet10t", "weights": None, "levels": [1, 2]}
     return entry
 
@@ -50,7 +57,9 @@ class TestState:
         State(tmp_path, fingerprint({"rate": 1})).save({"epoch": 3})
         assert State(tmp_path, fingerprint({"rate": 2})).load() is None
 
-    @pytest.mark.parametrize("damage", [lambda whole: whole[: len(whole) // 2], lambda whole: b"", lambda whole: b"x" * 99])
+    @pytest.mark.parametrize(
+        "damage", [lambda whole: whole[: len(whole) // 2], lambda whole: b"", lambda whole: b"x" * 99]
+    )
     def test_a_damaged_file_starts_over(self, tmp_path, damage):
         State(tmp_path, "a").save({"epoch": 3})
         file = tmp_path / "state.pt"

@@ -11,7 +11,7 @@ import numpy as np
 
 from reid.data.synthetic.people import COCO_KEYPOINTS, PARTS, draw_identity, draw_pose, dress
 from reid.data.synthetic.render import Canvas, View
-from reid.data.synthetic.scenes import Camera, draw_occluder, make_camera
+from reid.data.synthetic.scenes import Camera, draw_occluder
 
 FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
 MAX_PEOPLE = 3  # in one image: who stands behind, the target, who stands in front

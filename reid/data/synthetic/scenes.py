@@ -125,7 +125,9 @@ def _park(rng: np.random.Generator) -> Image.Image:
 def _soil(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """The picture with large soft stains and fine grain, so that no surface is a single colour."""
     pixels = np.asarray(image, np.float32)
-    coarse = Image.fromarray(rng.integers(0, 256, (12, 16), dtype=np.uint8)).resize(image.size, Image.Resampling.BICUBIC)
+    coarse = Image.fromarray(rng.integers(0, 256, (12, 16), dtype=np.uint8)).resize(
+        image.size, Image.Resampling.BICUBIC
+    )
     stains = (np.asarray(coarse, np.float32)[..., None] - 128) * 0.22
     return Image.fromarray((pixels + stains + rng.normal(0, 6, pixels.shape)).clip(0, 255).astype(np.uint8))
 
