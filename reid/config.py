@@ -60,6 +60,13 @@ class Backbone(Section):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of a path
     levels: tuple[int, ...] = (-1,)  # timm's feature levels that are fused, finest first; -1 = the last
     last_stride: Literal[1, 2] | None = None  # of a ResNet's last level; null = as timm builds it
+    ibn: Literal["a"] | None = None  # instance beside batch normalisation in a ResNet's first three levels [16]
+
+    @model_validator(mode="after")
+    def _ibn_has_weights_of_its_own(self) -> "Backbone":
+        if self.ibn and self.weights == "imagenet":
+            raise ValueError("timm has no ImageNet weights with `ibn`; set weights to the path of a file, or to null")
+        return self
 
 
 class PackagedWeights(Section):
@@ -71,12 +78,23 @@ class PackagedWeights(Section):
     torchvision: str  # the torchvision network whose parameter names the file has
 
 
+class Head(Section):
+    """How attention and embeddings come from the appearance map (Sections 3.1 and 3.2)."""
+
+    part_classifier: Literal["plain", "normalised"] = "plain"  # Eq. 1; or BatchNorm before it, and a bias
+    foreground_pooling: Literal["weighted", "mean"] = "weighted"  # Eq. 3; or the mean over cells of mask x feature
+    reduction: Count | None = (
+        None  # channels of a pooled embedding behind Linear, BatchNorm, ReLU; null = the backbone's
+    )
+
+
 class Augmentation(Section):
     """What is done to training images and their label maps alike (Section 4.2)."""
 
     padding: Annotated[int, Field(ge=0)]  # pixels on every side before the random crop
     flip: Share
     erasing: Share  # probability of random erasing [45]
+    erasing_form: Literal["paper", "official"] = "paper"  # box of [45]; or 15-65 % of height and of width
 
 
 class Loss(Section):
@@ -88,6 +106,7 @@ class Loss(Section):
     identity: list[Embedding]  # embeddings under the identity loss, Eq. 6
     identity_smoothing: Share
     triplet: list[Embedding]  # embeddings under the triplet loss, Eq. 6
+    triplet_weights: dict[Embedding, Annotated[float, Field(ge=0)]] = {}  # of those; 1 where not named
     part_triplet: Literal["averaged", "each"]  # Eq. 7-8, or one triplet a part (Table 2)
     margin: Annotated[float, Field(ge=0)]  # alpha, Eq. 8
 
@@ -101,6 +120,7 @@ class Training(Section):
     warmup_rate: Positive  # learning rate at the start
     learning_rate: Positive  # after the warm-up
     warmup_epochs: Annotated[int, Field(ge=0)]
+    warmup_steps: Literal["batch", "epoch"] = "batch"  # after which the rate rises
     milestones: list[Count]  # epochs after which the learning rate falls
     decay: Share  # factor at each milestone
     weight_decay: Annotated[float, Field(ge=0)]
@@ -121,6 +141,7 @@ class Model(Section):
     recipe: Name
     size: Size  # network input
     backbone: Backbone
+    head: Head = Head()
     after_bnneck: list[Literal["global", "foreground"]]  # embeddings taken after their BNNeck when compared
     augmentation: Augmentation
     loss: Loss
@@ -147,6 +168,7 @@ class Matching(Section):
     visibility: bool  # compare mutually visible embeddings only; false sets every v to 1 (Table 2)
     normalise: bool = False  # features to unit length first
     separately: bool = False  # report each embedding alone instead of their mean (Table 3)
+    nothing_in_common: Literal["infinity", "largest_plus_one"] = "infinity"  # distance where no part is seen in both
 
 
 class Table(Section):

@@ -16,6 +16,7 @@ BACKGROUND, UNKNOWN = 0, 255  # label of the scene; label of a cell about which 
 MEAN_COLOUR = (124, 116, 104)  # of ImageNet: erased pixels are (almost) zero once normalised
 ERASED_AREA = (0.02, 0.4)  # share of the image, Zhong et al. [45]
 ERASED_ASPECT = (0.3, 1 / 0.3)  # height / width
+ERASED_SIDES = (0.15, 0.65)  # share of the height and of the width, in the released code
 LABEL_STRIDE = 4  # pixels between neighbouring cells of a label map, on both sides of the augmentation
 
 
@@ -39,9 +40,10 @@ class Placement(NamedTuple):
 
 def draw_placement(size: tuple[int, int], augmentation: Augmentation, rng: np.random.Generator) -> Placement:
     """A random placement of an image of `size` (height, width)."""
+    draw_box = {"paper": draw_erased_box, "official": draw_official_erased_box}[augmentation.erasing_form]
     flipped = bool(rng.random() < augmentation.flip)
     down, right = (int(rng.integers(2 * augmentation.padding + 1)) - augmentation.padding for _ in range(2))
-    erased = draw_erased_box(size, rng) if rng.random() < augmentation.erasing else None
+    erased = draw_box(size, rng) if rng.random() < augmentation.erasing else None
     return Placement(flipped, down, right, erased)
 
 
@@ -55,6 +57,15 @@ def draw_erased_box(size: tuple[int, int], rng: np.random.Generator) -> Box | No
         if tall < height and wide < width:
             return Box(int(rng.integers(height - tall + 1)), int(rng.integers(width - wide + 1)), tall, wide)
     return None
+
+
+def draw_official_erased_box(size: tuple[int, int], rng: np.random.Generator) -> Box:
+    """A box of 15 to 65 % of the height and, drawn apart, of the width, anywhere in the image.
+
+    Departs from the paper: the random erasing of the authors' released code, in place of area and aspect of [45].
+    """
+    tall, wide = (int(rng.integers(*(round(share * side) for share in ERASED_SIDES), endpoint=True)) for side in size)
+    return Box(int(rng.integers(size[0] - tall + 1)), int(rng.integers(size[1] - wide + 1)), tall, wide)
 
 
 def place_image(image: np.ndarray, placement: Placement, out: np.ndarray) -> None:

@@ -38,6 +38,15 @@ def _averaged(total: np.ndarray, common: np.ndarray) -> np.ndarray:
     return np.divide(total, common, out=np.full_like(total, np.inf), where=common > 0)
 
 
+def largest_plus_one(distances: np.ndarray, largest: float) -> np.ndarray:
+    """`distances` with `largest`, the largest finite one of the whole search, plus one where they are infinite.
+
+    Departs from the paper: the authors' released code, in place of Section 3.4's infinity. Ranks stay as they are,
+    since images with nothing in common come last either way.
+    """
+    return np.where(np.isinf(distances), np.float32(largest + 1), distances)
+
+
 def normalised(features: np.ndarray) -> np.ndarray:
     """Features [N, D] scaled to unit length; zero stays zero."""
     return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)

@@ -33,6 +33,17 @@ def average(total, common):
     return apart
 
 
+@njit(cache=True)
+def largest_finite(distances):
+    """The largest of `distances` [Q, B] that is not infinite; zero if all are."""
+    largest = 0.0
+    for i in range(distances.shape[0]):
+        for j in range(distances.shape[1]):
+            if largest < distances[i, j] < np.inf:
+                largest = distances[i, j]
+    return largest
+
+
 @njit(cache=True, fastmath={"reassoc", "contract"})
 def add_pair_distances(query, gallery, query_squares, gallery_squares, first, second, total):
     """Add to `total` [M] the distance between rows `first[i]` of `query` and `second[i]` of `gallery`; -1 adds none.

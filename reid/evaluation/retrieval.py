@@ -7,7 +7,8 @@ import numpy as np
 from artefacts.errors import UserError
 from artefacts.progress import bar
 from reid.config import Matching
-from reid.evaluation.distance import PartDistances
+from reid.evaluation import kernels
+from reid.evaluation.distance import PartDistances, largest_plus_one
 from reid.evaluation.matching import compared_columns, compared_visibility
 from reid.evaluation.ranking import Measures, Protocol, Ranking, measures, protocol
 from reid.evaluation.store import Embeddings
@@ -51,14 +52,16 @@ def retrieve(file: Embeddings, matching: Matching, keep: int = 0, chosen: np.nda
     gallery_visible = compared_visibility(file.gallery.visibility, columns, matching.visibility)
     distances = PartDistances(file, columns, query_visible, gallery_visible, matching.normalise, chosen)
     ranking = Ranking(pairs, distances.pairs(pairs.rows, pairs.columns), keep)
-    apart = _add_all(distances, ranking, f"comparing {'+'.join(matching.embeddings)}")
+    finite = matching.nothing_in_common == "largest_plus_one"
+    apart, largest = _add_all(distances, ranking, f"comparing {'+'.join(matching.embeddings)}", finite)
+    shown = ranking.nearest_distances
     return Retrieval(
         names=list(columns),
         query_identity=identity,
         protocol=pairs,
         measures=measures(pairs.offsets, ranking.ranks),
         nearest=ranking.nearest,
-        nearest_distances=ranking.nearest_distances,
+        nearest_distances=largest_plus_one(shown, largest) if finite else shown,
         correct=(ranking.nearest >= 0) & (gallery_identity[ranking.nearest] == identity[:, None]),
         query_visible=query_visible[chosen],
         gallery_visible=gallery_visible,
@@ -67,16 +70,18 @@ def retrieve(file: Embeddings, matching: Matching, keep: int = 0, chosen: np.nda
     )
 
 
-def _add_all(distances: PartDistances, ranking: Ranking, title: str) -> int:
-    """Rank the whole gallery, block by block; returns the number of infinite distances."""
-    apart = 0
+def _add_all(distances: PartDistances, ranking: Ranking, title: str, finite: bool) -> tuple[int, float]:
+    """Rank the whole gallery, block by block; returns how many distances are infinite, and the largest `finite` one."""
+    apart, largest = 0, 0.0
     with bar(distances.blocks()[-1][1], title, "image") as progress:
         for start, stop in distances.blocks():
             block, infinite = distances.block(start, stop)
+            if finite:
+                largest = max(largest, kernels.largest_finite(block))
             ranking.add(block, start)
             apart += infinite
             progress.update(stop - start)
-    return apart
+    return apart, largest
 
 
 def report(file: Embeddings, matching: Matching) -> dict:

@@ -50,6 +50,8 @@ def objective(
     """The terms of L = lambda_pa L_pa + L_id + L_tri, by name, and their sum as `loss` (Eq. 5, 6).
 
     `embeddings` and `identity_scores` are keyed global, foreground, concatenated, parts; `settings` is `config.Loss`.
+    Departs from the paper: `triplet_weights` scale the triplet losses. Eq. 6 has none on the foreground; the authors'
+    released code weighs it by 1 or 0, depending on the dataset.
     """
     terms = {}
     if settings.attention_weight:
@@ -58,5 +60,8 @@ def objective(
     for name in settings.identity:
         terms[f"identity_{name}"] = identity_loss(identity_scores[name], identities, settings.identity_smoothing)
     for name in settings.triplet:
-        terms[f"triplet_{name}"] = triplet_loss(embeddings[name], identities, settings.margin, settings.part_triplet)
+        weight = settings.triplet_weights.get(name, 1.0)
+        if weight:
+            loss = triplet_loss(embeddings[name], identities, settings.margin, settings.part_triplet)
+            terms[f"triplet_{name}"] = weight * loss
     return {"loss": torch.stack(list(terms.values())).sum(), **terms}

@@ -15,6 +15,17 @@ def part_classifier(channels: int, parts: int) -> nn.Conv2d:
     return classifier
 
 
+def normalised_part_classifier(channels: int, parts: int) -> nn.Sequential:
+    """Batch normalisation of the appearance map, then a 1x1 convolution with bias to K + 1 scores a cell.
+
+    Departs from the paper: the part classifier of the authors' released code, in place of Eq. 1's bare product.
+    """
+    convolution = nn.Conv2d(channels, parts + 1, kernel_size=1)
+    nn.init.normal_(convolution.weight, std=0.001)
+    nn.init.zeros_(convolution.bias)
+    return nn.Sequential(nn.BatchNorm2d(channels), convolution)
+
+
 def attention_maps(scores: Float[Tensor, "N L h w"]) -> Float[Tensor, "N L h w"]:
     """Probability of background and of each part at each cell: M = softmax(G P^T) (Eq. 1)."""
     return scores.softmax(dim=1)

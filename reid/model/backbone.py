@@ -6,6 +6,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reid.model.ibn import put_instance_norm
+
 
 class Backbone(nn.Module):
     """Images to an appearance map G: [N, 3, H, W] -> [N, channels, H / stride, W / stride].
@@ -27,13 +29,18 @@ class Backbone(nn.Module):
         return torch.cat([finest, *raised], dim=1) if raised else finest
 
 
-def build_backbone(name: str, levels: tuple[int, ...], last_stride: int | None, pretrained: bool) -> Backbone:
+def build_backbone(
+    name: str, levels: tuple[int, ...], last_stride: int | None, pretrained: bool, ibn: str | None = None
+) -> Backbone:
     """A timm network as feature extractor.
 
     `levels` are timm's out_indices, finest first (-1 = the last); `last_stride` 1 takes the stride out of the last
     of them, as Bag of Tricks does with a ResNet's last stage. `pretrained` loads timm's ImageNet weights.
+    `ibn` "a" puts instance normalisation into a ResNet. Raises UserError if it is none.
     """
     network = timm.create_model(name, pretrained=pretrained, features_only=True, out_indices=levels)
+    if ibn:
+        put_instance_norm(network)
     backbone = Backbone(network)
     if last_stride == 1:
         _take_stride_out(network[network.feature_info.module_name()[-1]])

@@ -23,16 +23,20 @@ def new_model(settings: Model, parts: int, identities: int) -> BPBReID:
     Raises UserError when those weights cannot be had.
     """
     necks = dict.fromkeys([*settings.loss.identity, *settings.after_bnneck])
-    return BPBReID(_weighted_backbone(settings.backbone), parts, identities, tuple(necks))
+    return BPBReID(_weighted_backbone(settings.backbone), parts, identities, tuple(necks), settings.head)
 
 
 def _weighted_backbone(entry: BackboneEntry) -> Backbone:
+    backbone = _built(entry)
     if entry.weights not in (None, "imagenet"):
-        backbone = build_backbone(entry.name, entry.levels, entry.last_stride, pretrained=False)
         _load_backbone(backbone, entry)
-        return backbone
+    return backbone
+
+
+def _built(entry: BackboneEntry) -> Backbone:
+    pretrained = entry.weights == "imagenet"
     try:
-        return build_backbone(entry.name, entry.levels, entry.last_stride, pretrained=entry.weights == "imagenet")
+        return build_backbone(entry.name, entry.levels, entry.last_stride, pretrained, entry.ibn)
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
