@@ -2,16 +2,22 @@
 
 import argparse
 import importlib
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from artefacts.errors import UserError
+from pydantic import ValidationError
+
+from artefacts.errors import UserError, first_problem
 
 
 def run(package: str, stages: dict[str, str], argv: list[str] | None = None) -> int:
     """Run `python -m package STAGE …`; `stages` maps a stage to its one-line purpose.
 
     A stage is the module `package.stages.STAGE` with `add_arguments(parser)` and `run(arguments)`. Exit status 1 and
-    one line on standard error for a `UserError`; other exceptions keep their traceback.
+    one line on standard error for a `UserError` and for a wrong configuration; other exceptions keep their traceback.
+    A termination signal ends the stage as an exception does, so that it cleans up behind itself.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {package}")
     subparsers = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
@@ -22,9 +28,23 @@ def run(package: str, stages: dict[str, str], argv: list[str] | None = None) -> 
             module = importlib.import_module(f"{package}.stages.{name.replace('-', '_')}")
             module.add_arguments(subparser)
     arguments = parser.parse_args(argv)
-    try:
-        module.run(arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    with _terminable():
+        try:
+            module.run(arguments)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        except ValidationError as error:
+            print(f"error: --config: {first_problem(error)}", file=sys.stderr)
+            return 1
     return 0
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Meanwhile SIGTERM raises SystemExit."""
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,5 +1,21 @@
 """Errors that a user can mend."""
 
+from pydantic import ValidationError
+
 
 class UserError(Exception):
     """Bad input. The message is one line: the file, key or image, what is wrong with it, and what to do."""
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem of a wrong configuration on one line, a misspelt key before all others."""
+    problems = error.errors()
+    problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
+    where = ".".join(str(step) for step in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = "unknown key"
+    given = problem.get("input")
+    if isinstance(given, str) and problem["type"] in ("float_type", "int_type"):
+        message += f", but {given!r} is a text (YAML needs a point before an exponent: 3.0e-4)"
+    return f"{where}: {message}" if where else message

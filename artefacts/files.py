@@ -13,10 +13,17 @@ os.umask(_UMASK)
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place, flushed to disk, when the block ends without an error."""
+    """A temporary path beside `path` that takes its place, flushed to disk, when the block ends without an error.
+
+    What a killed process left of an earlier attempt is removed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    for left in path.parent.glob(f".{path.name}.*.part"):
+        process = left.name.split(".")[-2]
+        if process.isdigit() and not _alive(int(process)):
+            left.unlink(missing_ok=True)
     try:
         yield temporary
         with open(temporary, "rb") as file:
@@ -25,6 +32,16 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,7 +11,7 @@ from artefacts.files import sha256_of
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_PACKAGES = ("artefacts", "parsing", "reid")
-RECORDED_PACKAGES = ("torch", "torchvision", "timm", "openpifpaf-vita", "numpy", "h5py", "accelerate")
+RECORDED_PACKAGES = ("torch", "torchvision", "timm", "openpifpaf-vita", "numpy", "numba", "h5py", "accelerate")
 SCHEMA_VERSION = 1
 # Modules that cannot change a result: what they decide reaches a stage through its config slice, or is only shown.
 WITHOUT_RESULTS = {"artefacts.errors", "artefacts.progress", "parsing.config", "reid.config"}

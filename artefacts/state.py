@@ -34,7 +34,7 @@ class State:
         if not self._file.exists():
             return None
         try:
-            content = torch.load(self._file, weights_only=True)
+            content = torch.load(self._file, map_location="cpu", weights_only=True)
             ours = content["fingerprint"] == self._fingerprint
         except (RuntimeError, EOFError, OSError, UnpicklingError, KeyError, TypeError, ValueError) as error:
             log.warning("%s is damaged (%s): starting over", self._file, type(error).__name__)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import NamedTuple
 
 import torch
@@ -51,11 +52,12 @@ def _load_backbone(backbone: Backbone, entry: BackboneEntry) -> None:
         raise UserError(f"models.*.backbone.weights: no file {path}; put timm's weights of {entry.name} there")
     if entry.sha256 and sha256_of(path) != entry.sha256:
         raise UserError(f"{path}: its SHA-256 is not models.*.backbone.sha256; get the file again or mend the digest")
-    if path.suffix == ".safetensors":
-        weights = load_file(path)
-    else:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    missing, _ = backbone.network.load_state_dict(weights.get("state_dict", weights), strict=False)
+    try:
+        weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        missing, _ = backbone.network.load_state_dict(weights.get("state_dict", weights), strict=False)
+    except (SafetensorError, RuntimeError, UnpicklingError, EOFError, ValueError, AttributeError, TypeError) as error:
+        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        raise UserError(f"{path}: no weights of {entry.name} ({reason[0].strip()}); get the file again") from None
     if missing:
         raise UserError(f"{path}: lacks {missing[0]!r} and {len(missing) - 1} more weights of {entry.name}")
 
@@ -96,5 +98,9 @@ def load_model(path: Path) -> TrainedModel:
         raise UserError(f"{path}: not a trained model of this project ({reason}); train it again") from None
     scratch = settings.model_copy(update={"backbone": settings.backbone.model_copy(update={"weights": None})})
     network = new_model(scratch, len(part_names), identities)
-    network.load_state_dict(weights)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(f"{path}: its weights do not fit its configuration ({reason}); train it again") from None
     return TrainedModel(network.eval(), settings, part_names, json.loads(metadata["provenance"]))

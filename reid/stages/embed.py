@@ -54,7 +54,8 @@ def run(arguments: argparse.Namespace) -> None:
     )
     names = [*HOLISTIC, *trained.part_names]
     size = settings.model.size
-    cells = tuple(pixels // network.backbone.stride for pixels in size)
+    with torch.inference_mode():
+        cells = tuple(network(torch.zeros(1, 3, *size, device=device)).attention.shape[-2:])
     with writing(arguments.embeddings, names, cells, record) as writer:
         for split, listed in rows.items():
             loader = embedding_loader(Path(settings.root), listed, size, BATCH, settings.model.training.workers)

@@ -49,11 +49,10 @@ def run(arguments: argparse.Namespace) -> None:
     rows = read_manifest(arguments.manifest, "train")
     loader = training_loader(Path(settings.root), rows, labels, settings.model, settings.seed)
     network = new_model(settings.model, len(labels.part_names), loader.identities)
-    record = provenance(
-        "reid.stages.train",
-        settings.model_dump(mode="json"),
-        {"manifest": arguments.manifest, "labels": arguments.labels},
-    )
+    inputs = {"manifest": arguments.manifest, "labels": arguments.labels}
+    if settings.model.backbone.weights not in (None, "imagenet"):
+        inputs["backbone"] = Path(settings.model.backbone.weights)
+    record = provenance("reid.stages.train", settings.model_dump(mode="json"), inputs)
     accelerator = Accelerator(mixed_precision=settings.model.training.precision)
     title = f"training {arguments.model.parent}"
     with working_state(arguments.state, fingerprint(record)) as state:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from artefacts.errors import UserError
@@ -41,18 +41,19 @@ def train(
     model, optimiser = accelerator.prepare(model.to(memory_format=torch.channels_last), make_optimiser(model, settings))
     first, history = _resume(state, accelerator.unwrap_model(model), optimiser)
     epochs = settings.training.epochs
-    with bar(epochs, title, "epoch", done=first) as progress:
+    batches = [loader.length(epoch) for epoch in range(epochs)]
+    with bar(sum(batches), title, "batch", done=sum(batches[:first])) as progress:
         for epoch in range(first, epochs):
-            means = _train_epoch(model, optimiser, loader, settings, accelerator, epoch)
+            means = _train_epoch(model, optimiser, loader, settings, accelerator, epoch, progress)
             history.append({"epoch": epoch + 1, **means})
             _save(state, accelerator.unwrap_model(model), optimiser, epoch + 1, history)
-            progress.set_postfix(loss=f"{means['loss']:.3f}", refresh=False)
-            progress.update()
     weights = {name: tensor.detach().cpu() for name, tensor in accelerator.unwrap_model(model).state_dict().items()}
     return Trained(weights, history)
 
 
-def _train_epoch(model, optimiser, loader: TrainingLoader, settings: Model, accelerator, epoch: int) -> dict:
+def _train_epoch(
+    model: nn.Module, optimiser, loader: TrainingLoader, settings: Model, accelerator: Accelerator, epoch: int, progress
+) -> dict[str, float]:
     model.train()
     batches, sums = loader.length(epoch), defaultdict(float)
     for number, batch in enumerate(loader.epoch(epoch)):
@@ -70,10 +71,12 @@ def _train_epoch(model, optimiser, loader: TrainingLoader, settings: Model, acce
         optimiser.step()
         for name, value in terms.items():
             sums[name] += float(value.detach())
+        progress.set_postfix(epoch=epoch + 1, loss=f"{float(terms['loss'].detach()):.3f}", refresh=False)
+        progress.update()
     return {"learning_rate": rate} | {name: value / batches for name, value in sums.items()}
 
 
-def _terms(model, batch: TrainingBatch, settings: Model, accelerator: Accelerator) -> dict[str, Tensor]:
+def _terms(model: nn.Module, batch: TrainingBatch, settings: Model, accelerator: Accelerator) -> dict[str, Tensor]:
     output = model(normalised(batch.images.to(accelerator.device)))
     labels = labels_on_cells(batch.labels.to(accelerator.device), output.attention_scores.shape[-2:])
     identities = batch.identities.to(accelerator.device)

@@ -131,3 +131,20 @@ def test_a_file_with_another_digest_is_refused(settings, tmp_path):
         new_model(with_backbone(settings, weights=str(path), sha256="0" * 64), parts=5, identities=7)
     with pytest.raises(UserError, match="lacks"):
         new_model(with_backbone(settings, weights=str(path)), parts=5, identities=7)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "weights.pth"])
+@pytest.mark.parametrize("content", [b"", b"damaged", b"PK" + bytes(100)])
+def test_damaged_weights_are_one_clear_line(settings, tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"{name}: no weights of regnetx_002"):
+        new_model(with_backbone(settings, weights=str(path)), parts=5, identities=7)
+
+
+def test_a_model_whose_weights_do_not_fit_is_refused(settings, tmp_path):
+    network = new_model(settings, parts=5, identities=7)
+    path = tmp_path / "model.safetensors"
+    save_model(path, network.state_dict(), settings, list("abcd"), 7, {})
+    with pytest.raises(UserError, match="do not fit"):
+        load_model(path)

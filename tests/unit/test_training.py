@@ -17,9 +17,8 @@ from reid.training.schedule import learning_rate
 from tests.people import stage
 
 
-@pytest.fixture
-def entry(config) -> dict:
-    """A model that trains on the tiny people in seconds: one batch an epoch."""
+def tiny(config) -> dict:
+    """A model that trains on the tiny people in seconds: three batches an epoch, loaded by a worker."""
     whole = config.model("small").model_dump(mode="json")
     entry = {name: whole[name] for name in Model.model_fields} | {"size": [64, 32]}
     entry["training"] |= {
@@ -28,10 +27,15 @@ def entry(config) -> dict:
         "images": 2,
         "warmup_epochs": 1,
         "milestones": [3],
-        "workers": 0,
+        "workers": 1,
     }
     entry["backbone"] = {"name": "resnet10t", "weights": None, "levels": [1, 2]}
     return entry
+
+
+@pytest.fixture
+def entry(config) -> dict:
+    return tiny(config)
 
 
 def test_the_paper_s_schedule(config):
@@ -83,15 +87,33 @@ class TestState:
 
 KILLED = """
 import os, signal, sys
-import artefacts.state as kept
+import artefacts.state, reid.training.loop
 from artefacts.command import run
-save = kept.State.save
-def killed(self, state):
-    save(self, state)
-    if state["epoch"] == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-kept.State.save = killed
-run("reid", {"train": ""}, sys.argv[1:])
+
+def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+
+def after_a_save(save=artefacts.state.State.save):
+    def saved(self, state):
+        save(self, state)
+        state["epoch"] == 2 and die()
+    artefacts.state.State.save = saved
+
+def while_saving(save=artefacts.state.torch.save):
+    def half(content, path):
+        save(content, path)
+        if content["state"]["epoch"] == 3:
+            os.truncate(path, os.path.getsize(path) // 2)
+            die()
+    artefacts.state.torch.save = half
+
+def within_an_epoch(terms=reid.training.loop._terms, seen=[]):
+    def counted(*arguments):
+        seen.append(1)
+        return die() if len(seen) == 8 else terms(*arguments)
+    reid.training.loop._terms = counted
+
+globals()[sys.argv[1]]()
+run("reid", {"train": ""}, sys.argv[2:])
 """
 
 
@@ -101,21 +123,27 @@ def options(people, entry, folder) -> dict:
     return {"config": config, "manifest": people.manifest, "labels": people.labels} | outputs
 
 
-def test_a_killed_training_ends_with_the_same_weights(people, entry, tmp_path):
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert stage("train", **options(people, entry, whole)) == 0
-    words = [part for name, value in options(people, entry, broken).items() for part in (f"--{name}", value)]
+@pytest.fixture(scope="module")
+def undisturbed(people, tmp_path_factory, request):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert stage("train", **options(people, tiny(request.getfixturevalue("config")), folder)) == 0
+    return folder
+
+
+@pytest.mark.parametrize("moment", ["after_a_save", "while_saving", "within_an_epoch"])
+def test_a_killed_training_ends_with_the_same_weights(people, entry, undisturbed, tmp_path, moment):
+    words = [part for name, value in options(people, entry, tmp_path).items() for part in (f"--{name}", value)]
     words = [json.dumps(word) if isinstance(word, dict) else str(word) for word in words]
-    killed = subprocess.run([sys.executable, "-c", KILLED, "train", *words], capture_output=True, check=False)
-    assert killed.returncode == -signal.SIGKILL
-    assert (broken / "state" / "state.pt").exists()
-    assert not (broken / "model.safetensors").exists()
-    assert stage("train", **options(people, entry, broken)) == 0
-    expected, found = load_file(whole / "model.safetensors"), load_file(broken / "model.safetensors")
+    killed = subprocess.run([sys.executable, "-c", KILLED, moment, "train", *words], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert not (tmp_path / "model.safetensors").exists()
+    assert torch.load(tmp_path / "state" / "state.pt", weights_only=True)["state"]["epoch"] == 2
+    assert stage("train", **options(people, entry, tmp_path)) == 0
+    expected, found = load_file(undisturbed / "model.safetensors"), load_file(tmp_path / "model.safetensors")
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)
-    assert (whole / "history.csv").read_text() == (broken / "history.csv").read_text()
-    assert not (broken / "state" / "state.pt").exists()
+    assert (undisturbed / "history.csv").read_text() == (tmp_path / "history.csv").read_text()
+    assert [path.name for path in (tmp_path / "state").iterdir()] == ["lock"]
 
 
 def test_a_loss_that_is_not_finite_stops_with_a_clear_line(people, entry, tmp_path, capsys):

@@ -26,7 +26,6 @@ def test_missing_weights_say_where_to_get_them(workflow):
     assert line.startswith("error: data/pifpaf/shufflenetv2k16.pkl is missing: download shufflenetv2k16-210820")
 
 
-@pytest.mark.slow
 def test_a_missing_dataset_says_where_to_put_it(workflow):
     (line,) = workflow.refusal("results/market1501/manifest.csv")
     assert line.startswith("error: data/market1501 is missing: put the dataset there")

@@ -40,7 +40,6 @@ def test_a_part_scheme_reruns_its_labels_and_what_follows(workflow):
     assert workflow.planned().rules == AFTER_LABELS
 
 
-@pytest.mark.slow
 def test_another_scheme_reruns_that_dataset_alone(workflow):
     workflow.edit("config.yaml", "  market1501:\n", f"{OTHER}  market1501:\n")
     targets = ("results/synthetic/small/metrics.json", "results/other/small/metrics.json")
@@ -63,11 +62,15 @@ OTHER = """  other:
 """
 
 
+def test_a_training_key_reruns_training_and_what_follows(workflow):
+    workflow.edit("config.yaml", "epochs: 25", "epochs: 26")
+    assert workflow.planned().rules == AFTER_TRAIN
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "rules"),
     [
-        ("epochs: 30", "epochs: 31", AFTER_TRAIN),
         ("batch_size: 8 #", "batch_size: 9 #", {"fields", "merge"} | AFTER_LABELS),
         ("threshold: 0.5 #", "threshold: 0.6 #", AFTER_LABELS),
         ("queries: 8", "queries: 9", {"rank"}),

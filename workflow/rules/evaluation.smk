@@ -51,7 +51,7 @@ rule evaluate:
     message:
         "Evaluating {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}, matching {wildcards.matching}"
     shell:
-        "python -m reid evaluate --config {params.config:q} --embeddings {input:q} --metrics {output:q} > {log:q} 2>&1"
+        "python -m reid evaluate --config {params.config:q} --embeddings {input:q} --metrics {output:q} 2>&1 | tee {log:q}"
 
 
 rule summarise:
@@ -72,7 +72,7 @@ rule summarise:
     message:
         "Summarising {wildcards.model} on {wildcards.dataset} over its seeds"
     shell:
-        "python -m reid summarise --config {params.config:q} --metrics {input:q} --summary {output:q} 2> {log:q}"
+        "python -m reid summarise --config {params.config:q} --metrics {input:q} --summary {output:q} 2>&1 | tee {log:q}"
 
 
 rule rank:
@@ -95,7 +95,7 @@ rule rank:
         "Drawing rankings of {wildcards.model} on {wildcards.dataset}"
     shell:
         "python -m reid rank --config {params.config:q} --embeddings {input:q} --picture {output.picture:q}"
-        " --ranking {output.ranking:q} 2> {log:q}"
+        " --ranking {output.ranking:q} 2>&1 | tee {log:q}"
 
 
 rule attention:
@@ -118,4 +118,4 @@ rule attention:
         "Drawing the attention of {wildcards.model} on {wildcards.dataset}"
     shell:
         "python -m reid attention --config {params.config:q} --embeddings {input.embeddings:q}"
-        " --labels {input.labels:q} --picture {output:q} 2> {log:q}"
+        " --labels {input.labels:q} --picture {output:q} 2>&1 | tee {log:q}"

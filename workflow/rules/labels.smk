@@ -55,7 +55,7 @@ rule merge:
         "Merging the body parts of {wildcards.dataset}"
     shell:
         "python -m parsing merge --manifest {input.manifest:q} --fields {input.fields:q}"
-        " --merged {output:q} 2> {log:q}"
+        " --merged {output:q} 2>&1 | tee {log:q}"
 
 
 rule labels:
@@ -76,7 +76,7 @@ rule labels:
     message:
         "Labelling {wildcards.dataset} with the parts of {wildcards.scheme}"
     shell:
-        "python -m parsing labels --config {params.config:q} --fields {input:q} --labels {output:q} 2> {log:q}"
+        "python -m parsing labels --config {params.config:q} --fields {input:q} --labels {output:q} 2>&1 | tee {log:q}"
 
 
 rule quality:
@@ -103,4 +103,4 @@ rule quality:
         "Measuring the {wildcards.scheme} labels of {wildcards.dataset}"
     shell:
         "python -m parsing quality --config {params.config:q} --manifest {input.manifest:q} --labels {input.labels:q}"
-        " --fields {input.fields:q} {params.truth} --report {output.report:q} --sheet {output.sheet:q} 2> {log:q}"
+        " --fields {input.fields:q} {params.truth} --report {output.report:q} --sheet {output.sheet:q} 2>&1 | tee {log:q}"

@@ -22,7 +22,7 @@ rule import_backbone:
     message:
         "Importing the ImageNet weights of {wildcards.backbone}"
     shell:
-        "python -m reid import-backbone --config {params.config:q} --weights {output:q} 2> {log:q}"
+        "python -m reid import-backbone --config {params.config:q} --weights {output:q} 2>&1 | tee {log:q}"
 
 
 rule train:
