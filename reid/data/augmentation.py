@@ -17,7 +17,7 @@ MEAN_COLOUR = (124, 116, 104)  # of ImageNet: erased pixels are (almost) zero on
 ERASED_AREA = (0.02, 0.4)  # share of the image, Zhong et al. [45]
 ERASED_ASPECT = (0.3, 1 / 0.3)  # height / width
 ERASED_SIDES = (0.15, 0.65)  # share of the height and of the width, in the released code
-LABEL_STRIDE = 4  # pixels between neighbouring cells of a label map, on both sides of the augmentation
+BLOCK = 4  # pixels of the placed image a cell of its label map, in both directions
 
 
 class Box(NamedTuple):
@@ -95,43 +95,42 @@ class Cells(NamedTuple):
 def source_cells(size: tuple[int, int], grid: tuple[int, int], placement: Placement) -> Cells:
     """The source, in a label map of `grid` (h, w), of each cell of the placed map [H / 4, W / 4] of an image `size`.
 
-    Cell j of either map lies on pixel 4 j of its own image; the nearest source cell is taken.
+    The cells of either map are equal blocks that fill their image; a placed cell takes what lies at its centre. Four
+    pixels meet there: it is the one to the right and below, or, if the image was flipped, that one's mirror image,
+    which makes a flip the exact reversal of the columns.
     """
     flipped, down, right, erased = placement
-    rows = _sources(size[0], grid[0], down, False)
-    columns = _sources(size[1], grid[1], right, flipped)
+    middle, across = BLOCK // 2, BLOCK // 2 - flipped  # the pixel of a block that stands for it, along each axis
+    rows = _sources(size[0], grid[0], down, middle, False)
+    columns = _sources(size[1], grid[1], right, across, flipped)
     everything = slice(None)
-    hidden = [(lines, everything) for lines in _padding(size[0], down)]
-    hidden += [(everything, lines) for lines in _padding(size[1], right)]
+    hidden = [(lines, everything) for lines in _padding(size[0], down, middle)]
+    hidden += [(everything, lines) for lines in _padding(size[1], right, across)]
     if erased:
-        across = _cells(erased.left, erased.left + erased.width)
-        hidden.append((_cells(erased.top, erased.top + erased.height), across))
+        lines = _cells(erased.top, erased.top + erased.height, middle)
+        hidden.append((lines, _cells(erased.left, erased.left + erased.width, across)))
     return Cells(rows[:, None], columns, hidden)
 
 
-def _sources(length: int, cells: int, shift: int, flipped: bool) -> np.ndarray:
-    """Source cell of each placed cell along one axis [length / 4]; those in the padding have the outermost one."""
-    pixels = np.arange(shift, length + shift, LABEL_STRIDE)
-    return _nearest_cells(length, cells).take(length - 1 - pixels if flipped else pixels, mode="clip")
-
-
 @functools.cache
-def _nearest_cells(length: int, cells: int) -> np.ndarray:
-    """For each of `length` pixels the nearest of `cells` cells, which lie on every fourth pixel of their own image."""
-    labelled = (np.arange(length) + 0.5) * (cells * LABEL_STRIDE / length) - 0.5
-    return np.rint(labelled / LABEL_STRIDE).astype(np.intp).clip(0, cells - 1)
+def _sources(length: int, cells: int, shift: int, middle: int, flipped: bool) -> np.ndarray:
+    """Source cell of each placed cell along one axis [length / 4]; those in the padding have the outermost one."""
+    pixels = BLOCK * np.arange(length // BLOCK) + middle + shift
+    if flipped:
+        pixels = length - 1 - pixels
+    return (pixels * cells // length).clip(0, cells - 1)
 
 
-def _padding(length: int, shift: int) -> list[slice]:
-    """The placed cells along one axis whose pixels the crop took from the padding."""
+def _padding(length: int, shift: int, middle: int) -> list[slice]:
+    """The placed cells along one axis whose `middle` pixels the crop took from the padding."""
     if shift == 0:
         return []
-    return [_cells(0, -shift) if shift < 0 else _cells(length - shift, length)]
+    return [_cells(0, -shift, middle) if shift < 0 else _cells(length - shift, length, middle)]
 
 
-def _cells(start: int, stop: int) -> slice:
-    """The cells that lie on the pixels from `start` up to `stop`."""
-    return slice(-(-start // LABEL_STRIDE), -(-stop // LABEL_STRIDE))
+def _cells(start: int, stop: int, middle: int) -> slice:
+    """The cells whose `middle` pixels are among those from `start` up to `stop`."""
+    return slice(-((middle - start) // BLOCK), -((middle - stop) // BLOCK))
 
 
 def place_labels(labels: np.ndarray, cells: Cells, flipped: bool, mirrored: list[int]) -> np.ndarray:

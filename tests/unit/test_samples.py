@@ -6,12 +6,12 @@ import torch
 from PIL import Image
 
 from artefacts.errors import UserError
-from parsing.store import LabelFile
+from parsing.store import LabelFile, write_labels
 from reid.config import Augmentation
 from reid.data.augmentation import MEAN_COLOUR
 from reid.data.images import load_image
 from reid.data.loading import embedding_loader, readable, training_loader
-from reid.data.manifest import read_manifest
+from reid.data.manifest import ImageRow, read_manifest
 from reid.data.samples import DEVIATION, MEAN, TrainingSamples, normalised
 
 
@@ -74,6 +74,24 @@ def test_seed_epoch_and_position_each_change_the_augmentation(people, model):
     batches = [samples[address] for samples, address in same_image]
     assert len({batch.images.numpy().tobytes() for batch in batches}) == 4
     assert same(first[0, 0, 5], batches[0])
+
+
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+def test_labels_lie_on_their_images(tmp_path, flip):
+    """Images whose 4x4 blocks have the colours of their labels keep them, whatever the crop and the erased box."""
+    labels = np.random.default_rng(0).integers(0, 4, (32, 16), dtype=np.uint8)
+    Image.fromarray(np.repeat(np.kron(50 * labels + 60, np.ones((4, 4), np.uint8))[..., None], 3, 2)).save(
+        tmp_path / "blocks.png"
+    )
+    row = {"key": "blocks.png", "status": "ok", "labels": labels, "confidences": np.zeros((3, 32, 16), np.uint8)}
+    write_labels(tmp_path / "labels.h5", (32, 16), ["head", "arms", "legs"], [0, 1, 2, 3], 1, [row], {})
+    rows = [ImageRow("blocks.png", "train", 1, 1, 64, 128, "")]
+    wanted = Augmentation(padding=10, flip=flip, erasing=0.5)
+    samples = TrainingSamples(tmp_path, rows, LabelFile(tmp_path / "labels.h5"), (128, 64), wanted, seed=0)
+    batch = samples.__getitems__([(0, position, 0) for position in range(200)])
+    centres = batch.images[:, :, 2::4, (1 if flip else 2) :: 4]
+    hidden = (centres == 0).all(1) | (centres == torch.tensor(MEAN_COLOUR).view(3, 1, 1)).all(1)
+    assert torch.equal(batch.labels, torch.where(hidden, 0, (centres[:, 0].int() - 60) // 50).to(torch.uint8))
 
 
 def test_an_epoch_may_be_left_early(people, model):
