@@ -1,13 +1,16 @@
 """The configuration of the label stages. Values live in `config.yaml`; here stand their names, types and bounds."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Collection
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Size = Annotated[tuple[Count, Count], "height, width in pixels"]
+Embedding = Literal["global", "foreground", "concatenated", "parts"]
+EMBEDDINGS = get_args(Embedding)  # names that no part can have
 
 
 class Section(BaseModel):
@@ -24,6 +27,45 @@ class Section(BaseModel):
         return cls.model_validate_json(entry.model_dump_json(include=set(cls.model_fields)))
 
 
+def named_once(values: list) -> list:
+    """The values of a list that may neither be empty nor name anything twice. Raises ValueError if it does."""
+    if not values:
+        raise ValueError("is empty; name at least one")
+    twice = next((value for value in values if values.count(value) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice!r} is named twice; name it once")
+    return values
+
+
+def must_be_one_of(key: str, name: str | None, entries: Collection[str]) -> None:
+    """Raises ValueError, which names the `key` of the configuration, unless `name` is among the entries."""
+    if name not in entries:
+        raise ValueError(f"{key}: {name!r} is not one of {', '.join(entries) or 'none'}")
+
+
+def overlaid(base: dict, over: dict) -> dict:
+    """The entry `base` with the keys of `over` laid over it, section by section."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = overlaid(merged[key], value) if both else value
+    return merged
+
+
+def first_problem(error: ValidationError) -> str:
+    """What is wrong with a configuration, in one line that begins with the key."""
+    problems = error.errors()
+    problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])  # a misspelt key first
+    where = ".".join(str(step) for step in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = "unknown key"
+    given = problem.get("input")
+    if isinstance(given, str) and problem["type"] in ("float_type", "int_type"):
+        message += f", but {given!r} is a text (YAML needs a point before an exponent: 3.0e-4)"
+    return f"{where}: {message}" if where else message
+
+
 class Scheme(Section):
     """Which of PifPaf's 36 maps make up each body part, in the order of the part numbers 1 to K."""
 
@@ -37,9 +79,15 @@ class Scheme(Section):
         empty = [name for name, channels in self.parts.items() if not channels]
         if empty:
             raise ValueError(f"part {empty[0]!r} has no channel")
+        for name in ("background", *EMBEDDINGS):
+            if name in self.parts:
+                raise ValueError(f"part {name!r}: this name means something else; rename the part")
         unknown = [name for pair in self.mirrored for name in pair if name not in self.parts]
         if unknown:
             raise ValueError(f"mirrored part {unknown[0]!r} is not one of {list(self.parts)}")
+        paired = [name for pair in self.mirrored for name in pair]
+        if len(set(paired)) < len(paired):
+            raise ValueError(f"mirrored {[list(pair) for pair in self.mirrored]}: a part stands in two places")
         return self
 
 

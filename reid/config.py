@@ -5,51 +5,32 @@ One frozen model, which refuses unknown keys. The JSON Schema that Snakemake val
 """
 
 import json
-from copy import deepcopy
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator, with_config
 from pydantic.json_schema import GenerateJsonSchema
+from typing_extensions import TypedDict
 
 from artefacts.errors import UserError
-from parsing.config import Count, Labels, PifPaf, Positive, Scheme, Section, Share, Size
+from parsing.config import (
+    EMBEDDINGS,
+    Count,
+    Embedding,
+    Labels,
+    PifPaf,
+    Positive,
+    Scheme,
+    Section,
+    Share,
+    Size,
+    first_problem,
+    must_be_one_of,
+    named_once,
+    overlaid,
+)
+from reid.dataset_config import Dataset, ImageFolder, Name, Seeds, Synthetic  # noqa: F401 - importers find all types here
 
-Embedding = Literal["global", "foreground", "concatenated", "parts"]
-Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 TAKEN = {"datasets": {"pifpaf", "tables"}, "models": {"source", "parsing"}, "schemes": {"fields"}}
-
-
-class Synthetic(Section):
-    """A dataset that the workflow draws itself (rule draw)."""
-
-    seed: int
-    identities: Annotated[int, Field(ge=4)]  # the first half trains
-    images: Count  # of each identity
-    cameras: Annotated[int, Field(ge=1, le=99)]
-    distractors: Annotated[int, Field(ge=0)]  # gallery images of people who are no query, identity 0000
-    junk: Annotated[int, Field(ge=0)]  # images of identity -1, which no protocol uses
-    width: Count
-    height: Count
-    crowd: Share  # of images with a person in the back
-    occlusion: Share  # how much of a query's body is hidden: 0 = a part or two, 1 = more than half
-
-
-class ImageFolder(Section):
-    """Where a dataset lies, how its names are read, and what must be there (stage manifest)."""
-
-    reader: Literal["market1501"]
-    root: str  # folder, relative to where snakemake runs
-    trains_on: Name | None = None  # dataset whose training half serves, where this one has none
-    expected: dict[Literal["train", "query", "gallery"], Count] = {}  # images of a complete copy
-
-
-class Dataset(ImageFolder):
-    """A dataset, and how it is labelled and trained."""
-
-    scheme: Name  # entry of `schemes`
-    pifpaf: Name  # entry of `pifpaf`
-    seeds: list[Annotated[int, Field(ge=0)]] = [1]  # one training each; results are their mean and spread
-    synthetic: Synthetic | None = None
 
 
 class Backbone(Section):
@@ -68,6 +49,13 @@ class Backbone(Section):
             raise ValueError("timm has no ImageNet weights with `ibn`; set weights to the path of a file, or to null")
         return self
 
+    @model_validator(mode="after")
+    def _levels_ascend(self) -> "Backbone":
+        known = [level for level in sorted(set(self.levels)) if level >= 0]
+        if self.levels != (-1,) and (not known or list(self.levels) != known):
+            raise ValueError(f"levels {list(self.levels)}: must ascend from 0 or more, each named once, or be [-1]")
+        return self
+
 
 class PackagedWeights(Section):
     """ImageNet weights inside a Python package, under the names of torchvision (rule import_backbone)."""
@@ -83,9 +71,7 @@ class Head(Section):
 
     part_classifier: Literal["plain", "normalised"] = "plain"  # Eq. 1; or BatchNorm before it, and a bias
     foreground_pooling: Literal["weighted", "mean"] = "weighted"  # Eq. 3; or the mean over cells of mask x feature
-    reduction: Count | None = (
-        None  # channels of a pooled embedding behind Linear, BatchNorm, ReLU; null = the backbone's
-    )
+    reduction: Count | None = None  # channels of an embedding behind Linear, BatchNorm, ReLU; null = the backbone's
 
 
 class Augmentation(Section):
@@ -109,6 +95,13 @@ class Loss(Section):
     triplet_weights: dict[Embedding, Annotated[float, Field(ge=0)]] = {}  # of those; 1 where not named
     part_triplet: Literal["averaged", "each"]  # Eq. 7-8, or one triplet a part (Table 2)
     margin: Annotated[float, Field(ge=0)]  # alpha, Eq. 8
+
+    @model_validator(mode="after")
+    def _something_is_learnt(self) -> "Loss":
+        triplets = [name for name in self.triplet if self.triplet_weights.get(name, 1.0)]
+        if not (self.attention_weight or self.identity or triplets):
+            raise ValueError("no loss is left; name an embedding under identity or triplet, or raise attention_weight")
+        return self
 
 
 class Training(Section):
@@ -164,19 +157,29 @@ class ModelEntry(ModelInUse):
 class Matching(Section):
     """How query and gallery features are compared (Eq. 9)."""
 
-    embeddings: list[str]  # of Embedding, or names of single parts
+    embeddings: Annotated[list[str], AfterValidator(named_once)]  # of Embedding, or names of single parts
     visibility: bool  # compare mutually visible embeddings only; false sets every v to 1 (Table 2)
     normalise: bool = False  # features to unit length first
     separately: bool = False  # report each embedding alone instead of their mean (Table 3)
     nothing_in_common: Literal["infinity", "largest_plus_one"] = "infinity"  # distance where no part is seen in both
 
 
+@with_config(ConfigDict(extra="forbid", strict=True))
+class Row(TypedDict):
+    """A row of a table; rows of one label share a line across datasets."""
+
+    label: str
+    dataset: str
+    model: str
+    matching: str  # of the model's; of one with `separately` a single embedding, as in each/head
+
+
 class Table(Section):
-    """A table: which rows (dataset/model/matching) it shows."""
+    """A table: which rows it shows."""
 
     title: str
-    rows: list[dict[Literal["label", "dataset", "model", "matching"], str]]
-    seeds: list[Annotated[int, Field(ge=0)]] | None = None  # null: the dataset's
+    rows: list[Row]
+    seeds: Seeds | None = None  # null: the dataset's
     published: Literal["table1", "table2", "table3", "table4"] | None = None  # of the paper, whose rows stand first
 
 
@@ -202,32 +205,56 @@ class Config(Section):
     tables: dict[Name, Table]
 
     @model_validator(mode="after")
-    def _references_exist(self) -> "Config":
+    def _datasets_fit(self) -> "Config":
         for name, dataset in self.datasets.items():
-            _must_exist(f"datasets.{name}.scheme", dataset.scheme, self.schemes)
-            _must_exist(f"datasets.{name}.pifpaf", dataset.pifpaf, self.pifpaf)
+            must_be_one_of(f"datasets.{name}.scheme", dataset.scheme, self.schemes)
+            must_be_one_of(f"datasets.{name}.pifpaf", dataset.pifpaf, self.pifpaf)
             if dataset.trains_on:
-                _must_exist(f"datasets.{name}.trains_on", dataset.trains_on, self.datasets)
+                trained = [other for other, entry in self.datasets.items() if not entry.trains_on]
+                must_be_one_of(f"datasets.{name}.trains_on (a dataset without it)", dataset.trains_on, trained)
             if dataset.synthetic and dataset.root != f"results/{name}/source":
                 raise ValueError(f"datasets.{name}.root: must be results/{name}/source, where the workflow draws it")
         drawn = [name for name, dataset in self.datasets.items() if dataset.synthetic]
         for name, network in self.pifpaf.items():
             if network.training:
-                _must_exist(f"pifpaf.{name}.train_on", network.train_on, drawn)
-                _must_exist(f"pifpaf.{name}.validate_on", network.validate_on, drawn)
-        for name in self.models:
-            model = self.model(name)
-            for matching in (model.matching, *model.also):
-                _must_exist(f"models.{name}", matching, self.matchings)
-        for name, table in self.tables.items():
-            for row in table.rows:
-                _must_exist(f"tables.{name}: dataset", row.get("dataset"), self.datasets)
-                _must_exist(f"tables.{name}: model", row.get("model"), self.models)
-                if "matching" in row:
-                    model = self.model(row["model"])
-                    reported = dict.fromkeys([model.matching, *model.also])
-                    _must_exist(f"tables.{name}: models.{row['model']}.also", row["matching"].split("/")[0], reported)
+                must_be_one_of(f"pifpaf.{name}.train_on", network.train_on, drawn)
+                must_be_one_of(f"pifpaf.{name}.validate_on", network.validate_on, drawn)
         return self
+
+    @model_validator(mode="after")
+    def _matchings_fit(self) -> "Config":
+        known = dict.fromkeys([*EMBEDDINGS, *(part for scheme in self.schemes.values() for part in scheme.parts)])
+        for name, matching in self.matchings.items():
+            for embedding in matching.embeddings:
+                must_be_one_of(f"matchings.{name}.embeddings", embedding, known)
+        for name in self.models:
+            for matching in self._matchings_of(name):
+                must_be_one_of(f"models.{name}", matching, self.matchings)
+        return self
+
+    @model_validator(mode="after")
+    def _rows_are_reported(self) -> "Config":
+        for name, table in self.tables.items():
+            for number, row in enumerate(table.rows):
+                where = f"tables.{name}.rows.{number}"
+                must_be_one_of(f"{where}.dataset", row["dataset"], self.datasets)
+                must_be_one_of(f"{where}.model", row["model"], self.models)
+                entries = self._matchings_of(row["model"])
+                reported = [one for matching in entries for one in self._reports(matching, row["dataset"])]
+                must_be_one_of(f"{where}.matching (models.{row['model']}.also)", row["matching"], reported)
+        return self
+
+    def _matchings_of(self, model: str) -> list[str]:
+        return list(dict.fromkeys([self.model(model).matching, *self.model(model).also]))
+
+    def _reports(self, name: str, dataset: str) -> list[str]:
+        """Names of the results of matching `name` on a dataset: its own or, `separately`, one an embedding."""
+        parts = self.schemes[self.datasets[self.datasets[dataset].trains_on or dataset].scheme].parts
+        embeddings, separately = self.matchings[name].embeddings, self.matchings[name].separately
+        for one in embeddings:
+            must_be_one_of(f"matchings.{name}.embeddings (datasets.{dataset})", one, [*EMBEDDINGS, *parts])
+        single = [one for item in embeddings for one in (parts if item == "parts" else [item])]
+        return [f"{name}/{one}" for one in single] if separately else [name]
 
     @model_validator(mode="after")
     def _names_are_free(self) -> "Config":
@@ -239,47 +266,21 @@ class Config(Section):
     def model(self, name: str) -> ModelEntry:
         """The model entry `name` laid over its `extends` entry and its recipe."""
         entry = self._resolved(name, ())
-        _must_exist(f"models.{name}.recipe", entry.get("recipe"), self.recipes)
+        must_be_one_of(f"models.{name}.recipe", entry.get("recipe"), self.recipes)
         try:
-            return ModelEntry.model_validate_json(json.dumps(_overlaid(self.recipes[entry["recipe"]], entry)))
+            return ModelEntry.model_validate_json(json.dumps(overlaid(self.recipes[entry["recipe"]], entry)))
         except ValidationError as error:
-            raise ValueError(f"models.{name}: {_first_problem(error)}") from None
+            raise ValueError(f"models.{name}: {first_problem(error)}") from None
 
     def _resolved(self, name: str, seen: tuple[str, ...]) -> dict:
         if name in seen:
             raise ValueError(f"models.{seen[0]}: `extends` goes round in a circle through {name!r}")
-        entry = deepcopy(self.models[name])
+        entry = dict(self.models[name])
         base = entry.pop("extends", None)
         if base is None:
             return entry
-        _must_exist(f"models.{name}.extends", base, self.models)
-        return _overlaid(self._resolved(base, (*seen, name)), entry)
-
-
-def _overlaid(base: dict, over: dict) -> dict:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _overlaid(merged[key], value) if both else value
-    return merged
-
-
-def _must_exist(key: str, name: str | None, entries: dict) -> None:
-    if name not in entries:
-        raise ValueError(f"{key}: {name!r} is not one of {', '.join(entries)}")
-
-
-def _first_problem(error: ValidationError) -> str:
-    problems = error.errors()
-    problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])  # a misspelt key first
-    where = ".".join(str(step) for step in problem["loc"])
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        message = "unknown key"
-    given = problem.get("input")
-    if isinstance(given, str) and problem["type"] in ("float_type", "int_type"):
-        message += f", but {given!r} is a text (YAML needs a point before an exponent: 3.0e-4)"
-    return f"{where}: {message}" if where else message
+        must_be_one_of(f"models.{name}.extends", base, self.models)
+        return overlaid(self._resolved(base, (*seen, name)), entry)
 
 
 def load(content: dict) -> Config:
@@ -287,7 +288,7 @@ def load(content: dict) -> Config:
     try:
         return Config.model_validate_json(json.dumps(content))
     except ValidationError as error:
-        raise UserError(f"config.yaml: {_first_problem(error)}") from None
+        raise UserError(f"config.yaml: {first_problem(error)}") from None
 
 
 def json_schema() -> dict:

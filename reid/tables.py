@@ -67,7 +67,7 @@ def lines(table: Table, metrics: list[dict]) -> list[Line]:
 
 
 def _our_result(row: dict[str, str], content: dict, seeds: list[int] | None) -> Result:
-    matching = row.get("matching") or content.get("matching", "")
+    matching = row["matching"]
     if content and matching not in content["results"]:
         raise UserError(
             f"table row {row['label']!r}: {row['dataset']}/{row['model']} was not evaluated under {matching!r}; "

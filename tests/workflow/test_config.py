@@ -2,13 +2,22 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
+from pydantic import ValidationError
 
 from artefacts.errors import UserError
 from parsing.config import Labels, PartLabels
-from reid.config import Model, load
+from reid.config import Model, Synthetic, load
+from reid.data.synthetic.scenes import SUPERSAMPLED_SCENE, Camera
+from tests.people import PEOPLE as DRAWN
 
+LOSSLESS = {"attention_weight": 0.0, "attention_smoothing": 0.1, "attention_form": "paper", "identity": [],
+            "identity_smoothing": 0.1, "triplet": [], "part_triplet": "averaged", "margin": 0.3}  # fmt: skip
+DEMO_ROW = {"label": "BoT", "dataset": "synthetic", "model": "bot_small", "matching": "global"}
+RESERVED = ("global", "foreground", "concatenated", "parts", "background")
 CONTENT = (Path(__file__).resolve().parents[2] / "config.yaml").read_text()
 
 
@@ -19,7 +28,7 @@ def refusal(path: str, value: object) -> str:
     place = content
     for step in steps:
         place = place[int(step) if isinstance(place, list) else step]
-    place[last] = value
+    place[int(last) if isinstance(place, list) else last] = value
     with pytest.raises(UserError) as error:
         load(content)
     assert "\n" not in str(error.value)
@@ -44,12 +53,115 @@ def refusal(path: str, value: object) -> str:
         ("recipes/paper/loss/margins", 0.3, "models.resnet50: loss.margins: unknown key"),
         ("recipes/paper/training/learning_rate", "3e-4", "models.resnet50: training.learning_rate: Input should be"),
         ("models/small/extends", "bot_small", "models.small: `extends` goes round in a circle"),
-        ("models/bot/matching", "cosine", "models.bot: 'cosine' is not one of"),
-        ("tables/demo/rows/0/matching", "parts", "tables.demo: models.bot_small.also: 'parts' is not one of global"),
+        ("models/bot/matching", "angle", "models.bot: 'angle' is not one of"),
+        ("datasets/synthetic/seeds", [], "datasets.synthetic.seeds: is empty; name at least one"),
+        ("datasets/synthetic/seeds", [1, 2, 1], "datasets.synthetic.seeds: 1 is named twice"),
+        ("tables/demo/seeds", [], "tables.demo.seeds: is empty"),
+        (
+            "datasets/synthetic/trains_on",
+            "synthetic",
+            "datasets.synthetic.trains_on (a dataset without it): 'synthetic'",
+        ),
+        (
+            "datasets/synthetic/synthetic/height",
+            58,
+            "datasets.synthetic.synthetic: height 58: must be at least",
+        ),
+        (
+            "recipes/paper/loss",
+            LOSSLESS,
+            "models.resnet50: loss: no loss is left; name an embedding",
+        ),
+        (
+            "recipes/paper/loss",
+            LOSSLESS | {"triplet": ["global"], "triplet_weights": {"global": 0.0}},
+            "models.resnet50: loss: no loss is left; name an embedding",
+        ),
+        ("matchings/parts/embeddings", [], "matchings.parts.embeddings: is empty; name at least one"),
+        ("matchings/parts/embeddings", ["parts", "parts"], "matchings.parts.embeddings: 'parts' is named twice"),
+        ("matchings/parts/embeddings", ["haed"], "matchings.parts.embeddings: 'haed' is not one of global, foreground"),
+        (
+            "matchings/default/embeddings",
+            ["left_arm"],
+            "matchings.default.embeddings (datasets.synthetic): 'left_arm' is not one of global",
+        ),
+        ("tables/demo/rows/0", DEMO_ROW | {"mode": "x"}, "tables.demo.rows.0.mode: unknown key"),
+        ("tables/demo/rows/0/model", "bat", "tables.demo.rows.0.model: 'bat' is not one of"),
+        ("tables/demo/rows/0/dataset", "bat", "tables.demo.rows.0.dataset: 'bat' is not one of"),
+        ("tables/demo/rows/0/matching", "parts", "tables.demo.rows.0.matching (models.bot_small.also): 'parts' is not"),
+        (
+            "tables/demo/rows/1/matching",
+            "each",
+            "tables.demo.rows.1.matching (models.small.also): 'each' is not one of",
+        ),
+        ("tables/demo/rows/1/matching", "default/head", "tables.demo.rows.1.matching (models.small.also): 'default/h"),
+        ("tables/demo/rows/1/matching", "each/left_arm", "tables.demo.rows.1.matching (models.small.also): 'each/left"),
+        ("recipes/paper/backbone/levels", [2, 1], "models.resnet50: backbone: levels [2, 1]: must ascend"),
+        ("recipes/paper/backbone/levels", [1, 1], "models.resnet50: backbone: levels [1, 1]: must ascend"),
+        ("recipes/paper/backbone/levels", [-2, -1], "models.resnet50: backbone: levels [-2, -1]: must ascend"),
+        ("recipes/paper/backbone/levels", [], "models.resnet50: backbone: levels []: must ascend"),
+        ("schemes/eight/mirrored/1", ["left_arm", "left_leg"], "schemes.eight: mirrored [['left_arm', 'right_arm'], "),
+        ("schemes/eight/mirrored/1", ["left_leg", "left_leg"], "schemes.eight: mirrored [['left_arm', 'right_arm'], "),
+        *((f"schemes/five/parts/{name}", [0], f"schemes.five: part {name!r}: this name means") for name in RESERVED),
     ],
 )
 def test_what_is_wrong_is_named(path, value, message):
     assert refusal(path, value).startswith(message)
+
+
+@pytest.mark.parametrize("key", DEMO_ROW)
+def test_a_row_has_all_its_keys(key):
+    row = {name: value for name, value in DEMO_ROW.items() if name != key}
+    assert refusal("tables/demo/rows/0", row) == f"tables.demo.rows.0.{key}: Field required"
+
+
+def test_a_dataset_cannot_train_on_one_that_trains_on_a_third():
+    content = yaml.safe_load(CONTENT)
+    content["datasets"]["market1501"]["trains_on"] = "synthetic"
+    assert load(content).datasets["market1501"].trains_on == "synthetic"
+    content["datasets"]["occluded_duke"]["trains_on"] = "market1501"
+    with pytest.raises(
+        UserError, match=r"occluded_duke\.trains_on \(a dataset without it\): 'market1501' is not one of"
+    ):
+        load(content)
+
+
+def test_a_row_may_show_a_single_embedding_of_a_separate_matching():
+    content = yaml.safe_load(CONTENT)
+    for name in ("global", "concatenated", "head"):
+        content["tables"]["demo"]["rows"][1]["matching"] = f"each/{name}"
+        assert load(content).tables["demo"].rows[1]["matching"] == f"each/{name}"
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(128, 256), (128, 59), (128, 58), (640, 293), (640, 294), (640, 295), (1, 400)]
+)
+def test_a_drawn_size_is_accepted_where_every_background_fits_its_place(width, height):
+    place = Image.new("RGB", SUPERSAMPLED_SCENE)
+    camera = Camera(place, 0.0, np.ones(3), 1.0, 0.0, 0.0, np.ones(3))
+    try:
+        for extreme in (0.75, 1.15):
+            camera.background((width, height), Extreme(extreme))
+        fits = True
+    except ValueError:
+        fits = False
+    try:
+        Synthetic.model_validate(DRAWN | {"width": width, "height": height})
+        accepted = True
+    except ValidationError:
+        accepted = False
+    assert accepted == fits
+
+
+class Extreme:
+    """Stands in for a generator whose scale is always the same."""
+
+    def __init__(self, scale: float) -> None:
+        self.scale, self.integers = scale, np.random.default_rng(0).integers
+
+    def uniform(self, low: float, high: float) -> float:
+        assert low <= self.scale <= high
+        return self.scale
 
 
 def test_a_section_is_cut_to_the_keys_of_its_base():

@@ -9,7 +9,16 @@ import pytest
 from artefacts.provenance import import_closure
 
 PROJECT = Path(__file__).resolve().parents[2]
-LAYERS = ("config", "types", "data model losses", "training evaluation", "tables report", "stages", "__main__")
+LAYERS = (
+    "dataset_config",
+    "config",
+    "types",
+    "data model losses",
+    "training evaluation",
+    "tables report",
+    "stages",
+    "__main__",
+)
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 PARSING_FOR_REID = {"parsing", "parsing.config", "parsing.store", "parsing.schemes"}
 LIGHT = ("artefacts.provenance", "parsing.config", "parsing.schemes", "reid.config")
