@@ -17,12 +17,28 @@ class Source:
 
 
 def read_sources(manifest: Path) -> list[Source]:
-    """The images of a manifest. Raises UserError if it is missing or lacks a column."""
+    """The images of a manifest, or of another CSV with the columns key and sha256.
+
+    Raises UserError if it is missing, lacks a column, lists no image, or if a row has another length than the header.
+    """
     try:
         with open(manifest, newline="", encoding="utf-8") as file:
-            return [Source(row["key"], row["sha256"]) for row in csv.DictReader(file)]
-    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{manifest}: is not a manifest ({error!r}); run the manifest stage again") from None
+            header, *rows = filter(None, csv.reader(file))
+        columns = header.index("key"), header.index("sha256")
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise _no_manifest(manifest, repr(error)) from None
+    except ValueError:
+        raise _no_manifest(manifest, "its first line does not name the columns key and sha256") from None
+    if not rows:
+        raise _no_manifest(manifest, "it lists no image")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header) or not all(row[column] for column in columns):
+            raise _no_manifest(manifest, f"image {number} does not fill the {len(header)} columns")
+    return [Source(*(row[column] for column in columns)) for row in rows]
+
+
+def _no_manifest(manifest: Path, reason: str) -> UserError:
+    return UserError(f"{manifest}: is not a manifest ({reason}); run the manifest stage again")
 
 
 def shard_of(key: str, shards: int) -> int:

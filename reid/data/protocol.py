@@ -19,6 +19,16 @@ def check_counts(rows: Sequence[ImageRow], expected: dict[str, int], where: str)
         )
 
 
+def check_splits(rows: Sequence[ImageRow], splits: Iterable[str], where: str) -> None:
+    """Raises UserError if one of `splits` has no image but junk, or none that can be read; `where` is the dataset."""
+    for split in splits:
+        readable = [row.readable for row in rows if row.split == split]
+        if not readable:
+            raise UserError(f"{where}: {split} holds only junk images (identity -1); add images of people to it")
+        if not any(readable):
+            raise UserError(f"{where}: {split} holds no image that can be read; copy its images again")
+
+
 def check_identities(rows: Sequence[ImageRow]) -> None:
     """Raises UserError for a distractor outside the gallery, and for a training identity without a pair of images."""
     for row in rows:

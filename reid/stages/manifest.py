@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
         rows = list(track(pool.map(partial(_examine, root), used), "reading images", "image", len(used)))
     if digests:
         _must_be_as_drawn(root, rows, digests)
+    protocol.check_splits(rows, splits, f"datasets.{config.name}")
     protocol.check_counts(rows, config.dataset.expected, f"datasets.{config.name}")
     protocol.check_identities(rows)
     for line in protocol.warnings(rows):

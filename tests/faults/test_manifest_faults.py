@@ -71,6 +71,28 @@ def test_an_empty_split(refused, copy):
     assert refused(copy).startswith(f"{copy / 'query'}: holds no image")
 
 
+FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
+
+
+@pytest.mark.parametrize("split", FOLDERS)
+def test_a_split_of_junk_alone(refused, copy, split):
+    for number, image in enumerate(sorted((copy / FOLDERS[split]).iterdir())):
+        image.rename(image.with_name(f"-1_c1s1_{number:06d}_01.jpg"))
+    assert refused(copy).startswith(f"datasets.own: {split} holds only junk images (identity -1)")
+
+
+@pytest.mark.parametrize("split", FOLDERS)
+def test_a_split_that_cannot_be_read(refused, copy, split):
+    for image in (copy / FOLDERS[split]).iterdir():
+        image.write_bytes(b"no image")
+    assert refused(copy).startswith(f"datasets.own: {split} holds no image that can be read")
+
+
+def test_a_dataset_that_trains_on_another_needs_no_training_half(accepted, copy):
+    shutil.rmtree(copy / "bounding_box_train")
+    assert {row.split for row in accepted(copy, trains_on="other")[0].values()} == {"query", "gallery"}
+
+
 @pytest.mark.parametrize("name", ["person1.jpg", "0001c1.jpg", "-2_c1s1_1.jpg", "0001_c.png", "0001_c1s1 copy.jpg"])
 def test_a_wrong_name(refused, copy, name):
     shutil.copy(one(copy, "query/*.jpg"), copy / "query" / name)
