@@ -9,6 +9,7 @@ import torch
 
 from reid.config import Matching, Model, ModelInUse, Visibility
 from reid.data.samples import TestBatch, normalised
+from reid.evaluation import distance
 from reid.evaluation.distance import largest_plus_one
 from reid.evaluation.embed import embed, part_visibility
 from reid.evaluation.retrieval import retrieve
@@ -16,7 +17,7 @@ from reid.evaluation.store import reading
 from reid.model.build import new_model
 from tests.embeddings import fabricate, write
 
-QUERY, GALLERY = fabricate(1, 6), fabricate(2, 40)
+QUERY, GALLERY = fabricate(1, 6), fabricate(2, 600)
 
 
 @pytest.fixture
@@ -89,7 +90,9 @@ def test_the_official_matching_compares_unit_vectors(file, config):
             assert found[q, g] == pytest.approx(expected, abs=1e-3)
 
 
-def test_pairs_with_nothing_in_common_are_one_beyond_the_largest(file):
+@pytest.mark.parametrize("cells", [1, 4_000_000], ids=["three blocks", "one block"])
+def test_pairs_with_nothing_in_common_are_one_beyond_the_largest(file, cells, monkeypatch):
+    monkeypatch.setattr(distance, "BLOCK_CELLS", cells)
     matching = Matching(embeddings=["parts"], visibility=True, normalise=True)
     finite = matching.model_copy(update={"nothing_in_common": "largest_plus_one"})
     seen = QUERY.visibility[:, None, 2:] & GALLERY.visibility[None, :, 2:]
@@ -108,7 +111,7 @@ def test_pairs_with_nothing_in_common_are_one_beyond_the_largest(file):
 def test_ranks_do_not_depend_on_it(file):
     matching = Matching(embeddings=["parts"], visibility=True)
     finite = matching.model_copy(update={"nothing_in_common": "largest_plus_one"})
-    one, other = (retrieve(file, either, keep=40) for either in (matching, finite))
+    one, other = (retrieve(file, either, keep=600) for either in (matching, finite))
     np.testing.assert_array_equal(one.nearest, other.nearest)
     np.testing.assert_array_equal(one.measures.average_precision, other.measures.average_precision)
     assert one.apart == other.apart > 0
