@@ -52,12 +52,12 @@ def draw(folder: Path, **changes: object) -> Path:
 
 
 def write_true_labels(truth: Path, manifest: Path, labels: Path, stride: int = 4) -> None:
-    """A label file with the true part under every `stride`-th pixel."""
+    """A label file with the true part at the centre of every block of `stride` x `stride` pixels."""
     group = np.zeros(256, np.uint8)
     for label, fine in enumerate(COARSE.values(), start=1):
         group[fine] = label
     with h5py.File(truth) as file:
-        maps = dict(zip(file["key"].asstr()[:], group[file["parts"][:, ::stride, ::stride]], strict=True))
+        maps = dict(zip(file["key"].asstr()[:], group[file["parts"][:, stride // 2 :: stride, stride // 2 :: stride]], strict=True))
     rows = [
         {"key": row.key, "status": "ok", "labels": maps[row.key], "confidences": _one_hot(maps[row.key])}
         for row in read_manifest(manifest)
