@@ -57,13 +57,8 @@ def write_true_labels(truth: Path, manifest: Path, labels: Path, stride: int = 4
     for label, fine in enumerate(COARSE.values(), start=1):
         group[fine] = label
     with h5py.File(truth) as file:
-        maps = dict(
-            zip(
-                file["key"].asstr()[:],
-                group[file["parts"][:, stride // 2 :: stride, stride // 2 :: stride]],
-                strict=True,
-            )
-        )
+        centres = file["parts"][:, stride // 2 :: stride, stride // 2 :: stride]
+        maps = dict(zip(file["key"].asstr()[:], group[centres], strict=True))
     rows = [
         {"key": row.key, "status": "ok", "labels": maps[row.key], "confidences": _one_hot(maps[row.key])}
         for row in read_manifest(manifest)
