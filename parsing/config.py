@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
@@ -50,20 +50,6 @@ def overlaid(base: dict, over: dict) -> dict:
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = overlaid(merged[key], value) if both else value
     return merged
-
-
-def first_problem(error: ValidationError) -> str:
-    """What is wrong with a configuration, in one line that begins with the key."""
-    problems = error.errors()
-    problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])  # a misspelt key first
-    where = ".".join(str(step) for step in problem["loc"])
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        message = "unknown key"
-    given = problem.get("input")
-    if isinstance(given, str) and problem["type"] in ("float_type", "int_type"):
-        message += f", but {given!r} is a text (YAML needs a point before an exponent: 3.0e-4)"
-    return f"{where}: {message}" if where else message
 
 
 class Scheme(Section):

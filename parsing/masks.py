@@ -18,8 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from parsing.schemes import CONNECTIONS, PartScheme
-from parsing.store import UNKNOWN
+from parsing.schemes import CONNECTIONS, UNKNOWN, PartScheme
 from parsing.target import person_height, target_index
 
 BLOCK = 4  # input pixels a label cell, in both directions

@@ -8,8 +8,8 @@ import numpy as np
 
 from parsing import accuracy
 from parsing.config import Scheme
-from parsing.schemes import coarse_labels, part_scheme
-from parsing.store import UNKNOWN, FieldFile, LabelFile
+from parsing.schemes import UNKNOWN, coarse_labels, part_scheme
+from parsing.store import FieldFile, LabelFile
 from parsing.truth import Truth
 
 LISTED = 100  # images that a report names at most

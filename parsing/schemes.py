@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from parsing.config import Scheme
 
+BACKGROUND = 0  # label of the scene
+UNKNOWN = 255  # label of cells about which nothing is known; training ignores them
+
 CONNECTIONS = (
     (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
     (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),

@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from artefacts.images import UnreadableImage, read_rgb
-from parsing.store import UNKNOWN, LabelFile
+from parsing.schemes import UNKNOWN
+from parsing.store import LabelFile
 
 COLOURS = np.array(
     [

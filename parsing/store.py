@@ -25,7 +25,6 @@ VERSION = 1
 FIELDS, LABELS = "pifpaf fields", "part labels"
 STATUSES = ("ok", "nobody", "several", "unreadable", "too_small")
 MAPS, SKELETONS, KEYPOINTS = 36, 4, 17  # maps an image; skeletons kept of it; keypoints of each
-UNKNOWN = 255  # label of all cells of an image about which nothing is known; training ignores it
 
 
 class KeyedFile:

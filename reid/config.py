@@ -11,7 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_v
 from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypedDict
 
-from artefacts.errors import UserError
+from artefacts.errors import UserError, first_problem
 from parsing.config import (
     EMBEDDINGS,
     Count,
@@ -23,7 +23,6 @@ from parsing.config import (
     Section,
     Share,
     Size,
-    first_problem,
     must_be_one_of,
     named_once,
     overlaid,
@@ -118,7 +117,6 @@ class Training(Section):
     decay: Share  # factor at each milestone
     weight_decay: Annotated[float, Field(ge=0)]
     precision: Literal["no", "bf16", "fp16"]  # accelerate's mixed precision
-    workers: Annotated[int, Field(ge=0)]  # data loading processes
 
 
 class Visibility(Section):

@@ -11,8 +11,8 @@ from artefacts.progress import track
 from artefacts.provenance import provenance
 from parsing.config import PartLabels, Scheme, Section
 from parsing.masks import MaskMaker
-from parsing.schemes import part_scheme
-from parsing.store import UNKNOWN, FieldFile, write_labels
+from parsing.schemes import UNKNOWN, part_scheme
+from parsing.store import FieldFile, write_labels
 
 NAMED = 5  # images that an error names
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from parsing.schemes import BACKGROUND, UNKNOWN
 from reid.config import Augmentation
 
-BACKGROUND, UNKNOWN = 0, 255  # label of the scene; label of a cell about which nothing is known
 MEAN_COLOUR = (124, 116, 104)  # of ImageNet: erased pixels are (almost) zero once normalised
 ERASED_AREA = (0.02, 0.4)  # share of the image, Zhong et al. [45]
 ERASED_ASPECT = (0.3, 1 / 0.3)  # height / width

@@ -1,7 +1,7 @@
 """Loaders: what training and extraction iterate over.
 
 ```
-loader = training_loader(root, read_manifest(path, "train"), LabelFile(labels), model, seed)
+loader = training_loader(root, read_manifest(path, "train"), LabelFile(labels), model, seed, workers=4)
 for epoch in range(first, model.training.epochs):
     for batch in loader.epoch(epoch):  # loader.length(epoch) batches
         images = normalised(batch.images.to(device))
@@ -47,9 +47,12 @@ class TrainingLoader:
 
 
 def training_loader(
-    root: Path, rows: Sequence[ImageRow], labels: LabelFile, model: Model, seed: int, with_confidences: bool = False
-) -> TrainingLoader:
+    root: Path, rows: Sequence[ImageRow], labels: LabelFile, model: Model, seed: int, workers: int,
+    with_confidences: bool = False,
+) -> TrainingLoader:  # fmt: skip
     """The training batches of a model: `rows` of the manifest's train split, with their label maps.
+
+    `workers` processes load them (0: this one), which changes no batch.
 
     Raises UserError if an image has no labels, or if there are fewer identities than a batch needs.
     """
@@ -60,7 +63,7 @@ def training_loader(
     samples = TrainingSamples(root, rows, labels, model.size, model.augmentation, seed, with_confidences)
     training = model.training
     sampler = IdentitySampler([row.identity for row in rows], training.identities, training.images, seed)
-    return TrainingLoader(samples, sampler, training.workers)
+    return TrainingLoader(samples, sampler, workers)
 
 
 def embedding_loader(

@@ -7,7 +7,8 @@ from PIL import Image, ImageDraw
 
 from artefacts.errors import UserError
 from artefacts.images import UnreadableImage, read_rgb
-from parsing.store import UNKNOWN, LabelFile
+from parsing.schemes import UNKNOWN
+from parsing.store import LabelFile
 from reid.evaluation.pictures import COLOURS, FRAME, GAP, INK, PAPER, RIGHT, THUMB, TITLE, WRONG, font, overlaid
 from reid.evaluation.store import Embeddings, StoredSplit
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
-UNKNOWN = 255  # label of cells about which nothing is known; they have no part in the loss
+from parsing.schemes import UNKNOWN
 
 
 def body_part_attention_loss(

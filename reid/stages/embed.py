@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True, help="trained weights, safetensors")
     parser.add_argument("--embeddings", type=Path, required=True, help="output HDF5")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of torch; as many processes load images")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
         cells = tuple(network(torch.zeros(1, 3, *size, device=device)).attention.shape[-2:])
     with writing(arguments.embeddings, names, cells, record) as writer:
         for split, listed in rows.items():
-            loader = embedding_loader(Path(settings.root), listed, size, BATCH, settings.model.training.workers)
+            loader = embedding_loader(Path(settings.root), listed, size, BATCH, arguments.threads)
             batches = -(-len(listed) // BATCH)
             for batch in track(loader, f"embedding {split}", "batch", batches):
                 writer.append(split, embed(network, batch, settings.model, device))

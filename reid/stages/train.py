@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, help="output weights, safetensors")
     parser.add_argument("--history", type=Path, required=True, help="output CSV, one row an epoch")
     parser.add_argument("--state", type=Path, required=True, help="directory of the resumable state")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of torch; as many processes load images")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     set_seed(settings.seed)
     labels = LabelFile(arguments.labels)
     rows = read_manifest(arguments.manifest, "train")
-    loader = training_loader(Path(settings.root), rows, labels, settings.model, settings.seed)
+    loader = training_loader(Path(settings.root), rows, labels, settings.model, settings.seed, arguments.threads)
     network = new_model(settings.model, len(labels.part_names), loader.identities)
     inputs = {"manifest": arguments.manifest, "labels": arguments.labels}
     if settings.model.backbone.weights not in (None, "imagenet"):

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from artefacts.images import UnreadableImage, read_rgb
-from parsing.store import UNKNOWN, FieldFile, LabelFile
+from parsing.schemes import UNKNOWN
+from parsing.store import FieldFile, LabelFile
 from tests.labelling import FIVE, LABELS, SIZE, field_row, noise_image, stage, write_field_rows, write_manifest
 from tests.pifpaf import write_checkpoint
 

@@ -48,9 +48,9 @@ def test_an_image_that_is_exchanged_after_the_manifest(people, people_copy, conf
     rows = read_manifest(people.manifest, "train")
     Image.new("RGB", (10, 20)).save(people_copy / rows[2].key)
     model = config.model("small")
-    training = model.training.model_copy(update={"identities": 4, "images": 6, "workers": workers})
+    training = model.training.model_copy(update={"identities": 4, "images": 6})
     loader = training_loader(
-        people_copy, rows, LabelFile(people.labels), model.model_copy(update={"training": training}), 0
+        people_copy, rows, LabelFile(people.labels), model.model_copy(update={"training": training}), 0, workers
     )
     with pytest.raises(UserError) as error:
         list(loader.epoch(0))
@@ -63,4 +63,4 @@ def test_an_image_without_labels(people, config):
     rows = read_manifest(people.manifest, "train")
     strange = rows[0]._replace(key="bounding_box_train/0009_c1.jpg")
     with pytest.raises(UserError, match=r"labels\.h5: has no image 'bounding_box_train/0009_c1\.jpg' \(1 missing\)"):
-        training_loader(people.root, [*rows, strange], LabelFile(people.labels), config.model("small"), 0)
+        training_loader(people.root, [*rows, strange], LabelFile(people.labels), config.model("small"), 0, 0)

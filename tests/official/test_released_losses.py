@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from reid.losses.attention import UNKNOWN, mean_body_part_attention_loss
+from parsing.schemes import UNKNOWN
+from reid.losses.attention import mean_body_part_attention_loss
 from reid.losses.gilt import identity_loss, objective, triplet_loss
 
 IDENTITIES = torch.tensor([0, 0, 1, 1, 2, 2])

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from reid.losses.attention import UNKNOWN, body_part_attention_loss, mean_body_part_attention_loss
+from parsing.schemes import UNKNOWN
+from reid.losses.attention import body_part_attention_loss, mean_body_part_attention_loss
 
 
 @pytest.fixture

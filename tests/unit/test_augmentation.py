@@ -5,11 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parsing.schemes import BACKGROUND, UNKNOWN
 from reid.config import Augmentation
 from reid.data.augmentation import (
-    BACKGROUND,
     MEAN_COLOUR,
-    UNKNOWN,
     Box,
     Placement,
     draw_erased_box,

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from parsing.config import Scheme
 from parsing.masks import MaskMaker
-from parsing.schemes import CONNECTIONS, part_scheme
-from parsing.store import UNKNOWN
+from parsing.schemes import CONNECTIONS, UNKNOWN, part_scheme
 from parsing.target import person_height
 from tests.labelling import FIVE, GRID, SIZE, skeleton
 

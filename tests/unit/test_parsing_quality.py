@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from parsing.quality import at_cells
+from parsing.schemes import UNKNOWN
 from parsing.sheet import COLOURS, overlaid
-from parsing.store import UNKNOWN, LabelFile, write_labels
+from parsing.store import LabelFile, write_labels
 from parsing.truth import Truth
 from tests.labelling import FIVE, stage, write_field_rows
 from tests.people import COARSE

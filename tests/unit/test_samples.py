@@ -19,16 +19,14 @@ from reid.data.samples import DEVIATION, MEAN, TrainingSamples, normalised
 def model(config):
     """The demo's model with batches of 3 x 4 and every augmentation switched on."""
     small = config.model("small")
-    training = small.training.model_copy(update={"identities": 3, "images": 4, "workers": 0})
+    training = small.training.model_copy(update={"identities": 3, "images": 4})
     augmentation = Augmentation(padding=5, flip=0.5, erasing=0.5)
     return small.model_copy(update={"training": training, "augmentation": augmentation})
 
 
 def loader_of(people, model, workers=0, seed=1, **options):
-    training = model.training.model_copy(update={"workers": workers})
-    model = model.model_copy(update={"training": training})
     rows = read_manifest(people.manifest, "train")
-    return training_loader(people.root, rows, LabelFile(people.labels), model, seed, **options)
+    return training_loader(people.root, rows, LabelFile(people.labels), model, seed, workers, **options)
 
 
 def test_batches_are_complete_and_consistent(people, model):

@@ -18,7 +18,7 @@ from tests.people import stage
 
 
 def tiny(config) -> dict:
-    """A model that trains on the tiny people in seconds: three batches an epoch, loaded by a worker."""
+    """A model that trains on the tiny people in seconds: three batches an epoch."""
     whole = config.model("small").model_dump(mode="json")
     entry = {name: whole[name] for name in Model.model_fields} | {"size": [64, 32]}
     entry["training"] |= {
@@ -27,7 +27,6 @@ def tiny(config) -> dict:
         "images": 2,
         "warmup_epochs": 1,
         "milestones": [3],
-        "workers": 1,
     }
     entry["backbone"] = {"name": "resnet10t", "weights": None, "levels": [1, 2]}
     return entry

@@ -26,7 +26,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     config = yaml.safe_load((PROJECT / "config.yaml").read_text())
     config["datasets"]["synthetic"]["synthetic"] |= {"identities": 12, "images": 6, "distractors": 4}
-    config["models"]["small"]["training"] |= {"epochs": 1, "identities": 3, "images": 2, "workers": 0}
+    config["models"]["small"]["training"] |= {"epochs": 1, "identities": 3, "images": 2}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     result = snakemake(folder)
     assert result.returncode == 0, result.stdout + result.stderr
