@@ -32,7 +32,7 @@ seeds: $(READY) ## the demo with three seeds, whose table the README shows (abou
 	@echo; cat results/tables/demo.md
 
 test: $(READY) ## the fast tests
-	@python -m pytest -m "not slow"
+	@OMP_NUM_THREADS=1 python -m pytest -n $(CORES) --dist worksteal -m "not slow"
 
 test-slow: $(READY) ## the slow tests, the whole workflow among them
 	@python -m pytest -m slow

@@ -51,7 +51,7 @@ def test_the_fields_are_those_of_the_network(folder):
     assert (len(file), file.grid, file.stride, file.input_size) == (IMAGES, grid, 8, SIZE)
     assert file.checkpoint_sha256 == hashlib.sha256((folder / "net.safetensors").read_bytes()).hexdigest()
     for key in file.keys[:5]:
-        pixels = torch.from_numpy(np.asarray(noise_image(100 + int(key[2:4])))).permute(2, 0, 1)[None]
+        pixels = torch.from_numpy(np.array(noise_image(100 + int(key[2:4])))).permute(2, 0, 1)[None]
         expected = pifpaf.confidences(*pifpaf.fields(network, pixels))[0].numpy() * 255
         assert np.abs(file.confidences(key) - expected).max() < 3  # weights are kept in half precision
         assert file.size(key) == SIZE[::-1]
