@@ -73,7 +73,9 @@ class Writer:
             shape = shapes.get(name, ())
             chunk = {"features": (CHUNK, 1, dimension), "attention": (1, *shape)}.get(name, (CHUNK, *shape))
             compression = {"compression": "gzip", "compression_opts": 1} if name == "attention" else {}
-            group.create_dataset(name, (0, *shape), kind, maxshape=(None, *shape), chunks=chunk, **compression)
+            group.create_dataset(
+                name, (0, *shape), kind, maxshape=(None, *shape), chunks=chunk, fletcher32=True, **compression
+            )
 
 
 @contextmanager

@@ -97,6 +97,17 @@ def test_a_truncated_file_is_refused(path, share):
     assert "truncated" in refusal(path)
 
 
+@pytest.mark.parametrize("name", ["features", "visibility", "score", "identity", "camera"])
+def test_a_single_changed_byte_is_noticed(path, name):
+    with h5py.File(path) as file:
+        place = file["gallery"][name].id.get_chunk_info(0).byte_offset
+    content = bytearray(path.read_bytes())
+    content[place + 5] ^= 1
+    path.write_bytes(content)
+    with reading(path) as file, pytest.raises(UserError, match=f"{name} is damaged; delete it and run embed again"):
+        file.gallery.features([0]) if name == "features" else getattr(file.gallery, name)
+
+
 def test_a_missing_file_is_refused(tmp_path):
     assert "no such file" in refusal(tmp_path / "nowhere.h5")
 
