@@ -33,6 +33,10 @@ def test_its_pictures_are_there(picture):
     assert (PROJECT / picture).is_file()
 
 
+def test_nothing_is_left_to_fill_in():
+    assert not re.search(r"@@|TODO|TBD|XXX", README)
+
+
 def test_parts_are_numbered_in_the_order_of_the_configuration(workflow):
     shell = workflow.snakemake("--dry-run", "--printshellcmds", "results/synthetic/parsing/eight.h5").stdout
     parts = re.search(r'"parts": (\{.*?\})', shell).group(1)
