@@ -119,7 +119,7 @@ class PifPaf(Checkpoint):
 class PartLabels(Section):
     """How confidences become part labels (stage labels)."""
 
-    kind: Literal["plain", "gated"]  # maps as they are; or only near the target's skeleton
+    kind: Literal["plain", "gated", "limbs"]  # the maps; the maps near the target's skeleton; limbs drawn along it
     threshold: Share  # background where no part's confidence reaches this (official: 0.5)
     unreadable: Literal["fail", "leave_out"]  # what to do about images that cannot be read
 

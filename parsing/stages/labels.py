@@ -13,6 +13,7 @@ from parsing.config import PartLabels, Scheme, Section
 from parsing.masks import MaskMaker
 from parsing.schemes import UNKNOWN, part_scheme
 from parsing.store import FieldFile, write_labels
+from parsing.target import target_index
 
 NAMED = 5  # images that an error names
 
@@ -37,8 +38,9 @@ def run(arguments: argparse.Namespace) -> None:
     if config.labels.unreadable == "fail":
         _must_be_readable(fields)
     scheme = part_scheme(config.scheme)
-    maker = MaskMaker(scheme, fields.input_size, fields.stride, fields.grid, config.labels.threshold)
-    rows = _rows(fields, maker, gated=config.labels.kind == "gated")
+    how = config.labels
+    maker = MaskMaker(scheme, fields.input_size, fields.stride, fields.grid, how.threshold, how.kind)
+    rows = _rows(fields, maker)
     record = provenance("parsing.stages.labels", config.model_dump(mode="json"), {"fields": arguments.fields})
     names, mirrored = list(scheme.part_names), list(scheme.mirrored)
     rows = track(rows, f"labelling parts of scheme {config.scheme_name}", "image", len(fields))
@@ -56,9 +58,11 @@ def _must_be_readable(fields: FieldFile) -> None:
         )
 
 
-def _rows(fields: FieldFile, maker: MaskMaker, gated: bool) -> Iterator[dict]:
+def _rows(fields: FieldFile, maker: MaskMaker) -> Iterator[dict]:
     for key in fields.keys:
-        confidences = maker.confidences(fields.confidences(key), fields.skeletons(key) if gated else None)
+        skeletons = fields.skeletons(key)
+        target = target_index(skeletons)
+        confidences = maker.confidences(fields.confidences(key), None if target is None else skeletons[target])
         labels = np.full(maker.grid, UNKNOWN, np.uint8) if fields.problem(key) else maker.labels(confidences)
         yield {"key": key, "status": _status(fields.status(key), labels), "labels": labels, "confidences": confidences}
 

@@ -11,16 +11,14 @@ from hypothesis import strategies as st
 
 from parsing.config import Scheme
 from parsing.masks import MaskMaker
-from parsing.schemes import CONNECTIONS, UNKNOWN, part_scheme
-from parsing.target import person_height
+from parsing.schemes import UNKNOWN, part_scheme
 from tests.labelling import FIVE, GRID, SIZE, skeleton
 
-ARMS = (7, 8, 9, 10, 25, 26, 27, 28)
 SCHEME = part_scheme(Scheme.model_validate_json(json.dumps(FIVE)))
 
 
-def maker(threshold: float = 0.5, size: tuple[int, int] = SIZE, grid: tuple[int, int] = GRID) -> MaskMaker:
-    return MaskMaker(SCHEME, size, 8, grid, threshold)
+def maker(threshold: float = 0.5, size: tuple = SIZE, grid: tuple = GRID, kind: str = "plain") -> MaskMaker:
+    return MaskMaker(SCHEME, size, 8, grid, threshold, kind)
 
 
 def random_maps(seed: int, grid: tuple[int, int] = GRID) -> np.ndarray:
@@ -87,43 +85,32 @@ def test_nothing_above_the_threshold_is_unknown_and_not_background():
     assert (labels == 0).sum() == labels.size - 1
 
 
-def test_a_gate_is_a_bell_around_each_limb_of_the_target():
-    target = skeleton(0.5)
-    people = np.stack([skeleton(0.95, 0.9), target])
-    gate = maker().gate(people)
-    height = person_height(target) * SIZE[0]
-    points = target[:, :2] * SIZE[::-1]
-    for channel, reach in ((0, 0.07), (9, 0.045), (17, 0.07), (22, 0.12), (27, 0.045)):
-        first, second = (channel, channel) if channel < 17 else CONNECTIONS[channel - 17]
-        for row, column in ((0, 0), (3, 4), (8, 3), (15, 7)):
-            centre = np.array([4 * column + 1.5, 4 * row + 1.5])
-            along = [points[first] + share * (points[second] - points[first]) for share in np.linspace(0, 1, 2001)]
-            distance = min(np.linalg.norm(centre - point) for point in along)
-            expected = math.exp(-(distance**2) / (2 * (reach * height) ** 2))
-            assert gate[channel, row, column] == pytest.approx(expected, abs=2e-4)
-
-
 def test_gated_labels_leave_a_passer_by_out():
-    maps = np.full((36, *GRID), 255, np.uint8)
-    one = maker().labels(maker().confidences(maps, skeleton(0.3)[None]))
+    maps, gated = np.full((36, *GRID), 255, np.uint8), maker(kind="gated")
+    one = gated.labels(gated.confidences(maps, skeleton(0.3)))
     assert (one[:, 6:] == 0).all()
     assert (one[:, :5] > 0).any()
-    assert (maker().labels(maker().confidences(maps)) > 0).all()
+    assert (maker().labels(maker().confidences(maps, skeleton(0.3))) > 0).all()
 
 
-def test_without_a_skeleton_gated_labels_are_the_plain_ones():
-    maps, nobody = random_maps(3), np.zeros((4, 17, 3), np.float32)
-    np.testing.assert_array_equal(maker().confidences(maps, nobody), maker().confidences(maps))
+@pytest.mark.parametrize("kind", ["gated", "limbs"])
+def test_without_a_skeleton_all_labels_are_the_plain_ones(kind):
+    maps = random_maps(3)
+    np.testing.assert_array_equal(maker(kind=kind).confidences(maps), maker().confidences(maps))
 
 
-def test_a_limb_that_was_not_found_may_be_near_any_that_was():
-    whole, person = maker().gate(skeleton(0.5)[None]), skeleton(0.5)
-    person[9] = 0  # left wrist, and with it the connection from the elbow
-    gate = maker().gate(person[None])
-    others = [channel for channel in range(36) if channel not in (9, 27)]
-    np.testing.assert_array_equal(gate[others], whole[others])
-    np.testing.assert_array_equal(gate[9], gate[27])
-    sharp = np.stack([np.log(gate[c]) * (0.07, 0.12)[c in (21, 22, 23, 24)] ** 2 for c in others if c not in ARMS])
-    arms = np.stack([np.log(gate[c]) * 0.045**2 for c in others if c in ARMS])
-    nearest = np.concatenate([sharp, arms]).max(0)
-    np.testing.assert_allclose(np.log(gate[9]) * 0.3**2, nearest, atol=1e-4)
+def test_limbs_take_the_place_of_the_maps_where_they_were_found():
+    person, limbs, gated = skeleton(0.5), maker(kind="limbs"), maker(kind="gated")
+    np.testing.assert_array_equal(limbs.confidences(random_maps(1), person), limbs.confidences(random_maps(2), person))
+    person[[15, 16]] = 0  # ankles, so that nothing of the feet was found
+    ours, theirs = (made.confidences(random_maps(1), person) for made in (limbs, gated))
+    np.testing.assert_array_equal(ours[4], theirs[4])
+    assert (ours[:4] != theirs[:4]).any((1, 2)).all()
+
+
+def test_limbs_are_drawn_over_all_the_body_without_any_map():
+    made = maker(kind="limbs", size=(256, 128), grid=(33, 17))
+    labels = made.labels(made.confidences(np.zeros((36, 33, 17), np.uint8), skeleton(0.5)))
+    middles = [(6, 16), (18, 11), (16, 16), (42, 18), (60, 18)]
+    assert [labels[place] for place in middles] == [1, 2, 3, 4, 5]
+    assert labels[30, 2] == 0
