@@ -16,7 +16,7 @@ help: ## list the targets
 
 setup: $(READY) ## install everything into VENV (.venv)
 
-$(READY): envs/setup envs/requirements.txt envs/constraints.txt envs/weights.txt envs/openpifpaf/install envs/openpifpaf/requirements.txt
+$(READY): pyproject.toml envs/setup envs/requirements.txt envs/constraints.txt envs/weights.txt envs/openpifpaf/install envs/openpifpaf/requirements.txt
 	@envs/setup $(VENV)
 
 demo: $(READY) ## the whole workflow on people that it draws itself: no data, GPU or licence needed

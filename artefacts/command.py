@@ -13,13 +13,13 @@ from artefacts.errors import UserError, first_problem
 
 
 def run(package: str, stages: dict[str, str], argv: list[str] | None = None) -> int:
-    """Run `python -m package STAGE …`; `stages` maps a stage to its one-line purpose.
+    """Run `package STAGE …`; `stages` maps a stage to its one-line purpose.
 
     A stage is the module `package.stages.STAGE` with `add_arguments(parser)` and `run(arguments)`. Exit status 1 and
     one line on standard error for a `UserError` and for a wrong configuration; other exceptions keep their traceback.
     A termination signal ends the stage as an exception does, so that it cleans up behind itself.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m {package}")
+    parser = argparse.ArgumentParser(prog=package)
     subparsers = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
     argv = sys.argv[1:] if argv is None else argv
     for name, purpose in stages.items():

@@ -1,4 +1,4 @@
-"""`python -m parsing STAGE`: the stages from images to part labels."""
+"""`parsing STAGE`, or `python -m parsing STAGE`: the stages from images to part labels."""
 
 import sys
 
@@ -12,5 +12,11 @@ STAGES = {
     "quality": "what the labels are worth, with a contact sheet",
 }
 
+
+def main() -> int:
+    """Exit status of the command line."""
+    return run("parsing", STAGES)
+
+
 if __name__ == "__main__":
-    sys.exit(run("parsing", STAGES))
+    sys.exit(main())

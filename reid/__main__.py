@@ -1,4 +1,4 @@
-"""`python -m reid STAGE`: the stages from manifest to tables."""
+"""`reid STAGE`, or `python -m reid STAGE`: the stages from manifest to tables."""
 
 import sys
 
@@ -17,5 +17,11 @@ STAGES = {
     "tabulate": "write a table of results",
 }
 
+
+def main() -> int:
+    """Exit status of the command line."""
+    return run("reid", STAGES)
+
+
 if __name__ == "__main__":
-    sys.exit(run("reid", STAGES))
+    sys.exit(main())
