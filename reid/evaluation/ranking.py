@@ -131,23 +131,32 @@ class Measures:
         mean_precision = float(np.nanmean(self.average_precision))
         return {"mAP": mean_precision, **cmc, "mINP": float(np.nanmean(self.inverse_penalty))}
 
-    def cmc(self, longest: int = 100) -> np.ndarray:
+    def cmc(self, longest: int = 50) -> np.ndarray:
         """Share [longest] of measured queries with a positive among the first 1, 2, … images."""
         first = self.first[self.measured]
         return (first[:, None] <= np.arange(1, longest + 1)).mean(axis=0)
+
+
+def precisions(offsets: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Precision [M] at the rank of each positive: i / r_i, if it is the i-th positive of its query to be found."""
+    query = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    order = np.lexsort((ranks, query))
+    found = np.empty(len(ranks))
+    found[order] = np.arange(len(ranks)) - offsets[query] + 1
+    return found / ranks
 
 
 def measures(offsets: np.ndarray, ranks: np.ndarray) -> Measures:
     """AP = 1/n sum_i i / r_i over the n positives of a query, r_i the i-th smallest of their `ranks`."""
     positives = np.diff(offsets)
     query = np.repeat(np.arange(len(positives)), positives)
-    ranks = ranks[np.lexsort((ranks, query))]
-    found = np.arange(len(ranks)) - offsets[query] + 1
     some = positives > 0
     values = np.full((3, len(positives)), np.nan)
-    values[0, some] = np.bincount(query, found / ranks, len(positives))[some] / positives[some]
-    values[1, some] = ranks[offsets[:-1][some]]
-    values[2, some] = positives[some] / ranks[offsets[1:][some] - 1]
+    if some.any():
+        starts = offsets[:-1][some]
+        values[0, some] = np.bincount(query, precisions(offsets, ranks), len(positives))[some] / positives[some]
+        values[1, some] = np.minimum.reduceat(ranks, starts)
+        values[2, some] = positives[some] / np.maximum.reduceat(ranks, starts)
     return Measures(*values)
 
 

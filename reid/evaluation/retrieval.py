@@ -10,7 +10,7 @@ from reid.config import Matching
 from reid.evaluation import kernels
 from reid.evaluation.distance import PartDistances, largest_plus_one
 from reid.evaluation.matching import compared_columns, compared_visibility
-from reid.evaluation.ranking import Measures, Protocol, Ranking, measures, protocol
+from reid.evaluation.ranking import Measures, Protocol, Ranking, measures, precisions, protocol
 from reid.evaluation.store import Embeddings
 
 
@@ -20,13 +20,15 @@ class Retrieval:
 
     Of these, `correct` tells which are of the query's identity; -1 and NaN stand where the gallery has no more.
     `query_visible` [Q, P] and `gallery_visible` [G, P] are the visibility scores of the compared embeddings `names`.
-    `apart` counts the pairs that have nothing in common, `apart_positives` those of them that are positives.
+    `precisions` [M] are those at the positives' ranks, in the protocol's order. `apart` counts the pairs that have
+    nothing in common, `apart_positives` those of them that are positives.
     """
 
     names: list[str]
     query_identity: np.ndarray
     protocol: Protocol
     measures: Measures
+    precisions: np.ndarray
     nearest: np.ndarray
     nearest_distances: np.ndarray
     correct: np.ndarray
@@ -60,6 +62,7 @@ def retrieve(file: Embeddings, matching: Matching, keep: int = 0, chosen: np.nda
         query_identity=identity,
         protocol=pairs,
         measures=measures(pairs.offsets, ranking.ranks),
+        precisions=precisions(pairs.offsets, ranking.ranks),
         nearest=ranking.nearest,
         nearest_distances=largest_plus_one(shown, largest) if finite else shown,
         correct=(ranking.nearest >= 0) & (gallery_identity[ranking.nearest] == identity[:, None]),
@@ -85,13 +88,16 @@ def _add_all(distances: PartDistances, ranking: Ranking, title: str, finite: boo
 
 
 def report(file: Embeddings, matching: Matching) -> dict:
-    """What a matching is worth, ready for JSON: measures, CMC curve, measures by visible parts, counts."""
+    """What a matching is worth, ready for JSON: measures, CMC up to rank 50, measures by visible parts, counts."""
     found = retrieve(file, matching)
+    query_parts, gallery_parts = (split.visibility[:, -len(file.parts) :] for split in (file.query, file.gallery))
+    in_both = (query_parts[found.protocol.rows] & gallery_parts[found.protocol.columns]).sum(axis=1)
     return {
         "embeddings": found.names,
         "measures": found.measures.summary(),
         "cmc": found.measures.cmc().tolist(),
-        "by_visible_parts": _by_visible_parts(found.measures, file.query.visibility[:, -len(file.parts) :].sum(axis=1)),
+        "by_visible_parts": _by_visible_parts(found.measures, query_parts.sum(axis=1)),
+        "by_mutually_visible_parts": _by_mutually_visible_parts(found.precisions, in_both),
         "counts": _counts(file, found),
     }
 
@@ -106,6 +112,21 @@ def _by_visible_parts(measured: Measures, visible_parts: np.ndarray) -> list[dic
             {"visible_parts": int(parts), "queries": int(chosen.sum())} | {k: summary[k] for k in ("mAP", "rank-1")}
         )
     return rows
+
+
+def _by_mutually_visible_parts(precision: np.ndarray, parts: np.ndarray) -> list[dict]:
+    """Mean precision at the ranks of the positives that show 0, 1, … parts in common with their query.
+
+    These are the terms of AP, so that it tells which positives are found late.
+    """
+    return [
+        {
+            "visible_parts": int(count),
+            "pairs": int((parts == count).sum()),
+            "precision": precision[parts == count].mean(),
+        }
+        for count in np.unique(parts)
+    ]
 
 
 def _counts(file: Embeddings, found: Retrieval) -> dict[str, float]:

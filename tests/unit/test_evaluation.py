@@ -53,6 +53,21 @@ def test_a_report_is_the_formulas_applied(embeddings):
     for row in got["by_visible_parts"]:
         mean = expected.average_precision[parts == row["visible_parts"]].mean()
         assert row["mAP"] == pytest.approx(mean, abs=1e-9)
+    assert len(got["cmc"]) == 50
+    shown = seen[0][pairs.rows] & seen[1][pairs.columns]
+    assert_by_mutually_visible_parts(got["by_mutually_visible_parts"], distances, pairs, shown.sum(axis=1))
+
+
+def assert_by_mutually_visible_parts(got, distances, pairs, parts):
+    """Against precision counted in a sorted list, positive by positive."""
+    terms = {int(number): [] for number in np.unique(parts)}
+    for query, image, number in zip(pairs.rows, pairs.columns, parts, strict=True):
+        left_out = pairs.ignored_columns[pairs.ignored_rows == query]
+        order = [other for other in np.argsort(distances[query], kind="stable") if other not in left_out]
+        first = order[: order.index(image) + 1]
+        terms[int(number)].append(np.isin(first, pairs.columns[pairs.rows == query]).mean())
+    assert [(row["visible_parts"], row["pairs"]) for row in got] == [(n, len(terms[n])) for n in sorted(terms)]
+    assert [row["precision"] for row in got] == pytest.approx([np.mean(terms[n]) for n in sorted(terms)], abs=1e-6)
 
 
 def with_identities(tmp_path, identity):

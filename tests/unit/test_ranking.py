@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from artefacts.errors import UserError
-from reid.evaluation.ranking import Measures, Ranking, measures, protocol, ranked
+from reid.evaluation.ranking import Measures, Ranking, measures, precisions, protocol, ranked
 
 ROUGH = st.sampled_from([0.0, 0.5, 1.0, 1.5, np.inf])  # few values, so that ties abound
 
@@ -81,8 +81,14 @@ def test_measures_by_hand():
     assert got.summary() == pytest.approx(
         {"mAP": 13 / 24, "rank-1": 0.5, "rank-5": 1, "rank-10": 1, "rank-20": 1, "mINP": (2 / 3 + 1 / 4) / 2}
     )
+    np.testing.assert_array_equal(got.first, [1, 4, np.nan])
     np.testing.assert_array_equal(got.cmc(5), [0.5, 0.5, 0.5, 1, 1])
     assert got.measured.tolist() == [True, True, False]
+
+
+def test_precisions_stand_where_their_positives_do():
+    """Query 0 finds its second positive first, at rank 1, and its first at rank 3; query 2 has one at rank 4."""
+    np.testing.assert_allclose(precisions(np.array([0, 2, 2, 3]), np.array([3, 1, 4])), [2 / 3, 1, 1 / 4])
 
 
 def test_measures_of_some_queries():
