@@ -14,7 +14,10 @@ OWN_PACKAGES = ("artefacts", "parsing", "reid")
 RECORDED_PACKAGES = ("torch", "torchvision", "timm", "openpifpaf-vita", "numpy", "numba", "h5py", "accelerate")
 SCHEMA_VERSION = 1
 # Modules that cannot change a result: what they decide reaches a stage through its config slice, or is only shown.
-WITHOUT_RESULTS = {"artefacts.errors", "artefacts.progress", "parsing.config", "reid.config", "reid.dataset_config"}
+WITHOUT_RESULTS = {
+    "artefacts.errors", "artefacts.progress", "parsing.config", "reid.config", "reid.dataset_config",
+    "reid.report_config",
+}  # fmt: skip
 
 
 @functools.cache

@@ -7,9 +7,8 @@ One frozen model, which refuses unknown keys. The JSON Schema that Snakemake val
 import json
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator, with_config
+from pydantic import Field, ValidationError, model_validator
 from pydantic.json_schema import GenerateJsonSchema
-from typing_extensions import TypedDict
 
 from artefacts.errors import UserError, first_problem
 from parsing.config import (
@@ -24,10 +23,10 @@ from parsing.config import (
     Share,
     Size,
     must_be_one_of,
-    named_once,
     overlaid,
 )
-from reid.dataset_config import Dataset, ImageFolder, Name, Seeds, Synthetic  # noqa: F401 - importers find all types here
+from reid.dataset_config import Dataset, ImageFolder, Name, Synthetic  # noqa: F401 - importers find all types here
+from reid.report_config import Matching, Pictures, Row, Table, datasets_of  # noqa: F401 - as above
 
 TAKEN = {"datasets": {"pifpaf", "tables"}, "models": {"source", "parsing"}, "schemes": {"fields"}}
 
@@ -68,9 +67,22 @@ class PackagedWeights(Section):
 class Head(Section):
     """How attention and embeddings come from the appearance map (Sections 3.1 and 3.2)."""
 
+    attention: Literal["learned", "labels", "stripes"] = "learned"  # or fixed: PifPaf's (Table 2), PCB's [23]
+    stripes: Count | None = None  # K of `attention: stripes`
     part_classifier: Literal["plain", "normalised"] = "plain"  # Eq. 1; or BatchNorm before it, and a bias
     foreground_pooling: Literal["weighted", "mean"] = "weighted"  # Eq. 3; or the mean over cells of mask x feature
     reduction: Count | None = None  # channels of an embedding behind Linear, BatchNorm, ReLU; null = the backbone's
+
+    @property
+    def stripe_names(self) -> list[str]:
+        """Names of the parts, where they are not those of a part scheme."""
+        return [f"stripe_{number}" for number in range(1, 1 + (self.stripes or 0))]
+
+    @model_validator(mode="after")
+    def _stripes_are_counted(self) -> "Head":
+        if (self.attention == "stripes") != bool(self.stripes):
+            raise ValueError("`attention: stripes` and a number of `stripes` belong together; give both or neither")
+        return self
 
 
 class Augmentation(Section):
@@ -80,6 +92,13 @@ class Augmentation(Section):
     flip: Share
     erasing: Share  # probability of random erasing [45]
     erasing_form: Literal["paper", "official"] = "paper"  # box of [45]; or 15-65 % of height and of width
+
+
+class Visibility(Section):
+    """When a part counts as visible (Eq. 4)."""
+
+    rule: Literal["threshold", "argmax"]  # max of M_i above the threshold; or i wins the argmax in some cell
+    threshold: Share  # lambda_v
 
 
 class Loss(Section):
@@ -93,7 +112,14 @@ class Loss(Section):
     triplet: list[Embedding]  # embeddings under the triplet loss, Eq. 6
     triplet_weights: dict[Embedding, Annotated[float, Field(ge=0)]] = {}  # of those; 1 where not named
     part_triplet: Literal["averaged", "each"]  # Eq. 7-8, or one triplet a part (Table 2)
+    triplet_visibility: Visibility | None = None  # Eq. 7 over parts that both images show; null: over all, the paper's
     margin: Annotated[float, Field(ge=0)]  # alpha, Eq. 8
+
+    @model_validator(mode="after")
+    def _visibility_has_an_average(self) -> "Loss":
+        if self.triplet_visibility and ("parts" not in self.triplet or self.part_triplet != "averaged"):
+            raise ValueError("triplet_visibility needs `parts` under triplet, and `part_triplet: averaged`")
+        return self
 
     @model_validator(mode="after")
     def _something_is_learnt(self) -> "Loss":
@@ -119,13 +145,6 @@ class Training(Section):
     precision: Literal["no", "bf16", "fp16"]  # accelerate's mixed precision
 
 
-class Visibility(Section):
-    """When a part counts as visible (Eq. 4)."""
-
-    rule: Literal["threshold", "argmax"]  # max of M_i above the threshold; or i wins the argmax in some cell
-    threshold: Share  # lambda_v
-
-
 class Model(Section):
     """What a training depends on (stage train)."""
 
@@ -138,6 +157,12 @@ class Model(Section):
     loss: Loss
     training: Training
 
+    @model_validator(mode="after")
+    def _fixed_attention_is_not_learnt(self) -> "Model":
+        if self.head.attention != "learned" and self.loss.attention_weight:
+            raise ValueError(f"attention {self.head.attention!r} is not learnt; set loss.attention_weight to 0.0")
+        return self
+
 
 class ModelInUse(Model):
     """A trained model and how its attention is read (stage embed)."""
@@ -146,46 +171,11 @@ class ModelInUse(Model):
 
 
 class ModelEntry(ModelInUse):
-    """A model with the matchings that it is reported under."""
+    """A model with its part scheme and the matchings that it is reported under."""
 
+    scheme: Name | None = None  # part scheme; null = its dataset's
     matching: Name  # entry of `matchings` behind metrics.json
     also: list[Name]  # further entries of `matchings` reported in metrics.json
-
-
-class Matching(Section):
-    """How query and gallery features are compared (Eq. 9)."""
-
-    embeddings: Annotated[list[str], AfterValidator(named_once)]  # of Embedding, or names of single parts
-    visibility: bool  # compare mutually visible embeddings only; false sets every v to 1 (Table 2)
-    normalise: bool = False  # features to unit length first
-    separately: bool = False  # report each embedding alone instead of their mean (Table 3)
-    nothing_in_common: Literal["infinity", "largest_plus_one"] = "infinity"  # distance where no part is seen in both
-
-
-@with_config(ConfigDict(extra="forbid", strict=True))
-class Row(TypedDict):
-    """A row of a table; rows of one label share a line across datasets."""
-
-    label: str
-    dataset: str
-    model: str
-    matching: str  # of the model's; of one with `separately` a single embedding, as in each/head
-
-
-class Table(Section):
-    """A table: which rows it shows."""
-
-    title: str
-    rows: list[Row]
-    seeds: Seeds | None = None  # null: the dataset's
-    published: Literal["table1", "table2", "table3", "table4"] | None = None  # of the paper, whose rows stand first
-
-
-class Pictures(Section):
-    """How much the pictures show (rules rank and attention)."""
-
-    queries: Count  # with their first gallery images
-    images: Count  # with their attention maps
 
 
 class Config(Section):
@@ -221,11 +211,15 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _matchings_fit(self) -> "Config":
-        known = dict.fromkeys([*EMBEDDINGS, *(part for scheme in self.schemes.values() for part in scheme.parts)])
+        parts = [part for scheme in self.schemes.values() for part in scheme.parts]
+        stripes = [part for name in self.models for part in self.model(name).head.stripe_names]
+        known = dict.fromkeys([*EMBEDDINGS, *parts, *stripes])
         for name, matching in self.matchings.items():
             for embedding in matching.embeddings:
                 must_be_one_of(f"matchings.{name}.embeddings", embedding, known)
         for name in self.models:
+            if self.model(name).scheme:
+                must_be_one_of(f"models.{name}.scheme", self.model(name).scheme, self.schemes)
             for matching in self._matchings_of(name):
                 must_be_one_of(f"models.{name}", matching, self.matchings)
         return self
@@ -234,20 +228,25 @@ class Config(Section):
     def _rows_are_reported(self) -> "Config":
         for name, table in self.tables.items():
             for number, row in enumerate(table.rows):
-                where = f"tables.{name}.rows.{number}"
-                must_be_one_of(f"{where}.dataset", row["dataset"], self.datasets)
-                must_be_one_of(f"{where}.model", row["model"], self.models)
-                entries = self._matchings_of(row["model"])
-                reported = [one for matching in entries for one in self._reports(matching, row["dataset"])]
-                must_be_one_of(f"{where}.matching (models.{row['model']}.also)", row["matching"], reported)
+                where, model = f"tables.{name}.rows.{number}", row["model"]
+                must_be_one_of(f"{where}.model", model, self.models)
+                for dataset in datasets_of(row):
+                    must_be_one_of(f"{where}.dataset", dataset, self.datasets)
+                    entries = self._matchings_of(model)
+                    reported = [one for matching in entries for one in self._reports(matching, model, dataset)]
+                    must_be_one_of(f"{where}.matching (models.{model}.also)", row["matching"], reported)
         return self
 
     def _matchings_of(self, model: str) -> list[str]:
         return list(dict.fromkeys([self.model(model).matching, *self.model(model).also]))
 
-    def _reports(self, name: str, dataset: str) -> list[str]:
-        """Names of the results of matching `name` on a dataset: its own or, `separately`, one an embedding."""
-        parts = self.schemes[self.datasets[self.datasets[dataset].trains_on or dataset].scheme].parts
+    def scheme_of(self, model: str, dataset: str) -> str:
+        """The part scheme that a model knows on a dataset: its own, or that of the dataset that it trains on."""
+        return self.model(model).scheme or self.datasets[self.datasets[dataset].trains_on or dataset].scheme
+
+    def _reports(self, name: str, model: str, dataset: str) -> list[str]:
+        """Names of the results of matching `name` of a model: its own or, `separately`, one an embedding."""
+        parts = self.model(model).head.stripe_names or self.schemes[self.scheme_of(model, dataset)].parts
         embeddings, separately = self.matchings[name].embeddings, self.matchings[name].separately
         for one in embeddings:
             must_be_one_of(f"matchings.{name}.embeddings (datasets.{dataset})", one, [*EMBEDDINGS, *parts])

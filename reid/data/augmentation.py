@@ -38,6 +38,9 @@ class Placement(NamedTuple):
     erased: Box | None
 
 
+AS_IT_IS = Placement(False, 0, 0, None)
+
+
 def draw_placement(size: tuple[int, int], augmentation: Augmentation, rng: np.random.Generator) -> Placement:
     """A random placement of an image of `size` (height, width)."""
     draw_box = {"paper": draw_erased_box, "official": draw_official_erased_box}[augmentation.erasing_form]

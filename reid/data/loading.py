@@ -47,17 +47,17 @@ class TrainingLoader:
 
 
 def training_loader(
-    root: Path, rows: Sequence[ImageRow], labels: LabelFile, model: Model, seed: int, workers: int,
+    root: Path, rows: Sequence[ImageRow], labels: LabelFile | None, model: Model, seed: int, workers: int,
     with_confidences: bool = False,
 ) -> TrainingLoader:  # fmt: skip
-    """The training batches of a model: `rows` of the manifest's train split, with their label maps.
+    """The training batches of a model: `rows` of the manifest's train split, with their label maps, if there are any.
 
     `workers` processes load them (0: this one), which changes no batch.
 
     Raises UserError if an image has no labels, or if there are fewer identities than a batch needs.
     """
     rows = readable(rows)
-    unlabelled = [row.key for row in rows if row.key not in labels]
+    unlabelled = [row.key for row in rows if labels is not None and row.key not in labels]
     if unlabelled:
         raise UserError(f"{labels.path}: has no image {unlabelled[0]!r} ({len(unlabelled)} missing); label it again")
     samples = TrainingSamples(root, rows, labels, model.size, model.augmentation, seed, with_confidences)
@@ -67,10 +67,14 @@ def training_loader(
 
 
 def embedding_loader(
-    root: Path, rows: Sequence[ImageRow], size: tuple[int, int], batch_size: int, workers: int
-) -> Iterator[TestBatch]:
-    """All readable rows in their order, `batch_size` at a time, at `size` (height, width). No labels are needed."""
-    samples = TestSamples(root, readable(rows), size)
+    root: Path, rows: Sequence[ImageRow], size: tuple[int, int], batch_size: int, workers: int,
+    labels: LabelFile | None = None,
+) -> Iterator[TestBatch]:  # fmt: skip
+    """All readable rows in their order, `batch_size` at a time, at `size` (height, width).
+
+    No labels are needed, but by a model whose attention they are.
+    """
+    samples = TestSamples(root, readable(rows), size, labels)
     yield from _plainly(DataLoader(samples, batch_size, collate_fn=_as_read, num_workers=workers))
 
 

@@ -19,6 +19,7 @@ from artefacts.progress import track
 from parsing.store import LabelFile
 from reid.config import Augmentation
 from reid.data.augmentation import (
+    AS_IT_IS,
     Cells,
     Placement,
     draw_placement,
@@ -38,7 +39,7 @@ class TrainingBatch(NamedTuple):
     """B samples. `identities` are numbers 0..I-1 in the order of the dataset's identities; the others are as listed."""
 
     images: UInt8[Tensor, "B 3 H W"]  # channels last in memory; see `normalised`
-    labels: UInt8[Tensor, "B H/4 W/4"]  # 0 background, 1..K parts, 255 unknown
+    labels: UInt8[Tensor, "B H/4 W/4"] | None  # 0 background, 1..K parts, 255 unknown; None: the model asks for none
     identities: Int64[Tensor, " B"]
     cameras: Int64[Tensor, " B"]
     keys: list[str]
@@ -54,6 +55,12 @@ class TestBatch(NamedTuple):
     identities: Int64[Tensor, " B"]  # as in the manifest; 0 = distractor
     cameras: Int64[Tensor, " B"]
     keys: list[str]
+    confidences: UInt8[Tensor, "B K H/4 W/4"] | None = None  # as of training samples
+
+
+def shares(confidences: UInt8[Tensor, "B K h w"] | None, device: torch.device) -> Float[Tensor, "B K h w"] | None:
+    """A batch's confidences on `device`, 0..1; None where it has none."""
+    return None if confidences is None else confidences.to(device).float() / 255
 
 
 def normalised(images: UInt8[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
@@ -66,17 +73,21 @@ def normalised(images: UInt8[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
 
 
 class TrainingSamples(Dataset):
-    """Augmented training samples, read a batch at a time by their addresses (epoch, position, image)."""
+    """Augmented training samples, read a batch at a time by their addresses (epoch, position, image).
+
+    Without a file of `labels` they have none.
+    """
 
     def __init__(
-        self, root: Path, rows: Sequence[ImageRow], labels: LabelFile, size: tuple[int, int],
+        self, root: Path, rows: Sequence[ImageRow], labels: LabelFile | None, size: tuple[int, int],
         augmentation: Augmentation, seed: int, with_confidences: bool = False,
     ) -> None:  # fmt: skip
         self.root, self.rows, self.labels, self.size = Path(root), list(rows), labels, size
         self.augmentation, self.seed, self.with_confidences = augmentation, seed, with_confidences
         identities = sorted({row.identity for row in self.rows})
         self.number_of = {identity: number for number, identity in enumerate(identities)}
-        self.label_maps = [labels.label_map(row.key) for row in track(self.rows, "reading labels", "image")]
+        listed = track(self.rows, "reading labels", "image") if labels is not None else []
+        self.label_maps = [labels.label_map(row.key) for row in listed]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -91,15 +102,16 @@ class TrainingSamples(Dataset):
         for out, (epoch, position, image) in zip(images, addresses, strict=True):
             row = self.rows[image]
             placement = draw_placement(self.size, self.augmentation, self._generator(epoch, position))
-            cells = source_cells(self.size, self.labels.grid, placement)
             place_image(load_image(self.root, row, self.size), placement, out)
-            labels.append(place_labels(self.label_maps[image], cells, placement.flipped, self.labels.mirrored))
-            if self.with_confidences:
-                confidences.append(self._confidences(row.key, cells, placement))
+            if self.labels is not None:
+                cells = source_cells(self.size, self.labels.grid, placement)
+                labels.append(place_labels(self.label_maps[image], cells, placement.flipped, self.labels.mirrored))
+                if self.with_confidences:
+                    confidences.append(self._confidences(row.key, cells, placement))
         rows = [self.rows[image] for _, _, image in addresses]
         return TrainingBatch(
             images=_channels_first(images),
-            labels=torch.from_numpy(np.stack(labels)),
+            labels=torch.from_numpy(np.stack(labels)) if labels else None,
             identities=torch.tensor([self.number_of[row.identity] for row in rows]),
             cameras=torch.tensor([row.camera for row in rows]),
             keys=[row.key for row in rows],
@@ -114,12 +126,17 @@ class TrainingSamples(Dataset):
 
 
 class TestSamples(Dataset):
-    """Images of query or gallery, resized and nothing else, read a batch at a time by their numbers."""
+    """Images of query or gallery, resized and nothing else, read a batch at a time by their numbers.
+
+    With a file of `labels`, the confidences of their parts come along, on the grid that training samples have.
+    """
 
     __test__ = False
 
-    def __init__(self, root: Path, rows: Sequence[ImageRow], size: tuple[int, int]) -> None:
-        self.root, self.rows, self.size = Path(root), list(rows), size
+    def __init__(
+        self, root: Path, rows: Sequence[ImageRow], size: tuple[int, int], labels: LabelFile | None = None
+    ) -> None:
+        self.root, self.rows, self.size, self.labels = Path(root), list(rows), size, labels
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -128,15 +145,21 @@ class TestSamples(Dataset):
         return self.__getitems__([index])
 
     def __getitems__(self, indices: list[int]) -> TestBatch:
-        """The batch of these rows. Raises UserError for an image that cannot be read."""
+        """The batch of these rows. Raises UserError for an image that cannot be read or, if asked, has no labels."""
         rows = [self.rows[index] for index in indices]
         images = np.stack([load_image(self.root, row, self.size) for row in rows])
+        confidences = np.stack([self._confidences(row.key) for row in rows]) if self.labels is not None else None
         return TestBatch(
             images=_channels_first(images),
             identities=torch.tensor([row.identity for row in rows]),
             cameras=torch.tensor([row.camera for row in rows]),
             keys=[row.key for row in rows],
+            confidences=None if confidences is None else torch.from_numpy(confidences),
         )
+
+    def _confidences(self, key: str) -> np.ndarray:
+        cells = source_cells(self.size, self.labels.grid, AS_IT_IS)
+        return place_confidences(self.labels.confidences(key), cells, False, self.labels.mirrored)
 
 
 def _channels_first(images: np.ndarray) -> UInt8[Tensor, "B 3 H W"]:

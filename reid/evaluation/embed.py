@@ -4,20 +4,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reid.config import ModelInUse, Visibility
-from reid.data.samples import TestBatch, normalised
+from reid.config import ModelInUse
+from reid.data.samples import TestBatch, normalised, shares
 from reid.evaluation.store import Split
-from reid.model.attention import visible_above, visible_by_argmax
+from reid.model.attention import visible_parts
 from reid.model.bpbreid import BPBReID, Output
 
 
 @torch.inference_mode()
 def embed(network: BPBReID, batch: TestBatch, settings: ModelInUse, device: torch.device) -> Split:
-    """What is compared of a batch: global, foreground and K part embeddings with visibility, score and attention."""
-    output = network(normalised(batch.images.to(device)).contiguous(memory_format=torch.channels_last))
+    """What is compared of a batch: global, foreground and K part embeddings with visibility, score and attention.
+
+    Stripes (PCB) are always visible.
+    """
+    images = normalised(batch.images.to(device)).contiguous(memory_format=torch.channels_last)
+    output = network(images, shares(batch.confidences, device))
     scores = output.attention[:, 1:].amax(dim=(2, 3))
     holistic = torch.ones(len(scores), 2, device=device)
-    visible = part_visibility(output.attention, settings.visibility)
+    visible = visible_parts(output.attention, settings.visibility) | (settings.head.attention == "stripes")
     return Split(
         key=batch.keys,
         features=compared_features(output, settings.after_bnneck).float().cpu().numpy(),
@@ -27,13 +31,6 @@ def embed(network: BPBReID, batch: TestBatch, settings: ModelInUse, device: torc
         camera=batch.cameras.numpy(),
         attention=(output.attention * 255).round().to(torch.uint8).cpu().numpy().astype(np.uint8),
     )
-
-
-def part_visibility(attention: Tensor, settings: Visibility) -> Tensor:
-    """Visibility of the parts [N, K] by the configured rule (Eq. 4)."""
-    if settings.rule == "argmax":
-        return visible_by_argmax(attention)
-    return visible_above(attention, settings.threshold)
 
 
 def compared_features(output: Output, after_bnneck: list[str]) -> Tensor:

@@ -27,13 +27,30 @@ def part_averaged_distances(parts: Float[Tensor, "N K D"]) -> Float[Tensor, "N N
     return part_distances(parts).mean(dim=0)
 
 
+def visible_part_averaged_distances(
+    parts: Float[Tensor, "N K D"], visible: Bool[Tensor, "N K"]
+) -> Float[Tensor, "N N"]:
+    """Mean of the distances over the parts that both images show: Eq. 7 with the visibility scores of Eq. 9.
+
+    Departs from the paper, which averages over all parts in training and leaves this open (Section 4.4.1). Infinite
+    where two images have no part in common, as in Section 3.4.
+    """
+    both = visible.T[:, :, None] & visible.T[:, None]
+    common = both.sum(dim=0)
+    average = (part_distances(parts) * both).sum(dim=0) / common.clamp_min(1)
+    return average.masked_fill(common == 0, torch.inf)
+
+
 def hardest(
     distances: Float[Tensor, "N N"], identities: Integer[Tensor, "N"]
 ) -> tuple[Float[Tensor, "N"], Float[Tensor, "N"], Bool[Tensor, "N"]]:
-    """For each anchor the farthest positive, the nearest negative, and whether it has both (batch-hard [8])."""
+    """For each anchor the farthest positive, the nearest negative, and whether it has both (batch-hard [8]).
+
+    Images at infinite distance, which have nothing in common, are neither.
+    """
     same = identities[:, None] == identities[None]
     itself = torch.eye(len(identities), dtype=torch.bool, device=identities.device)
-    positive = distances.masked_fill(~same | itself, -torch.inf).amax(dim=1)
+    positive = distances.masked_fill(~same | itself | distances.isinf(), -torch.inf).amax(dim=1)
     negative = distances.masked_fill(same, torch.inf).amin(dim=1)
     return positive, negative, positive.isfinite() & negative.isfinite()
 

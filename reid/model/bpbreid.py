@@ -8,7 +8,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reid.config import Head
-from reid.model.attention import attention_maps, foreground_map, normalised_part_classifier, part_classifier
+from reid.model.attention import (
+    attention_maps,
+    confidence_maps,
+    foreground_map,
+    normalised_part_classifier,
+    part_classifier,
+    stripe_maps,
+)
 from reid.model.backbone import Backbone
 from reid.model.pooling import Reduction, masked_mean, weighted_average
 
@@ -20,13 +27,13 @@ class Output:
     `embeddings`: global, foreground [N, C], concatenated [N, K C], parts [N, K, C]; C is the backbone's number of
     channels, or that of `Head.reduction`. `necked`: the same after their BNNeck, and `identity_scores` [N, I] (parts:
     [N, K, I]), for the embeddings that have one. `attention` [N, L, h, w]: the maps of Eq. 1, and `attention_scores`
-    their logits.
+    their logits; fixed attention has none.
     """
 
     embeddings: dict[str, Tensor]
     necked: dict[str, Tensor]
     identity_scores: dict[str, Tensor]
-    attention_scores: Tensor
+    attention_scores: Tensor | None
     attention: Tensor
 
 
@@ -40,8 +47,10 @@ class BPBReID(nn.Module):
     def __init__(self, backbone: Backbone, parts: int, identities: int, necks: Sequence[str], head: Head) -> None:
         super().__init__()
         self.backbone, self.foreground_pooling = backbone, head.foreground_pooling
-        classifier = {"plain": part_classifier, "normalised": normalised_part_classifier}[head.part_classifier]
-        self.part_classifier = classifier(backbone.channels, parts)
+        self.parts, self.attention = parts, head.attention
+        if head.attention == "learned":
+            classifier = {"plain": part_classifier, "normalised": normalised_part_classifier}[head.part_classifier]
+            self.part_classifier = classifier(backbone.channels, parts)
         width = head.reduction or backbone.channels
         reduced = ("global", "foreground", "parts") if head.reduction else ()
         self.reductions = nn.ModuleDict({name: Reduction(backbone.channels, width) for name in reduced})
@@ -55,15 +64,27 @@ class BPBReID(nn.Module):
             }
         )
 
-    def forward(self, images: Float[Tensor, "N 3 H W"]) -> Output:
-        """Embeddings, identity scores and attention of a batch; the head computes in float32, whatever the rest."""
+    def forward(self, images: Float[Tensor, "N 3 H W"], confidences: Float[Tensor, "N K y x"] | None = None) -> Output:
+        """Embeddings, identity scores and attention of a batch; the head computes in float32, whatever the rest.
+
+        `confidences` of the parts, 0..1 on a grid of their own, are the attention where it is that of the labels.
+        """
         features = self.backbone(images)
         with torch.autocast(features.device.type, enabled=False):
-            return self._heads(features.float())
+            return self._heads(features.float(), confidences)
 
-    def _heads(self, features: Float[Tensor, "N C h w"]) -> Output:
-        scores = self.part_classifier(features)
-        attention = attention_maps(scores)
+    def _attend(self, features: Tensor, confidences: Tensor | None) -> tuple[Tensor | None, Tensor]:
+        """Logits, if attention is learnt, and maps of the attention [N, L, h, w]."""
+        if self.attention == "learned":
+            scores = self.part_classifier(features)
+            return scores, attention_maps(scores)
+        cells = tuple(features.shape[-2:])
+        if self.attention == "labels":
+            return None, confidence_maps(confidences, cells)
+        return None, stripe_maps(self.parts, cells).to(features.device).expand(len(features), -1, -1, -1)
+
+    def _heads(self, features: Float[Tensor, "N C h w"], confidences: Tensor | None) -> Output:
+        scores, attention = self._attend(features, confidences)
         embeddings = pool_embeddings(features, attention, self.foreground_pooling, self.reductions)
         heads = {name: _apply_head(head, embeddings[name]) for name, head in self.necks.items()}
         return Output(

@@ -11,12 +11,13 @@ from artefacts.errors import UserError
 from artefacts.progress import track
 from artefacts.provenance import provenance
 from parsing.config import Section
+from parsing.store import LabelFile
 from reid.config import ModelInUse
 from reid.data.loading import embedding_loader, readable
 from reid.data.manifest import read_manifest
 from reid.evaluation.embed import embed
 from reid.evaluation.store import HOLISTIC, SPLITS, writing
-from reid.model.build import load_model
+from reid.model.build import TrainedModel, load_model
 
 BATCH = 64  # images
 
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="JSON: model, root")
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True, help="trained weights, safetensors")
+    parser.add_argument("--labels", type=Path, help="part labels, for a model whose attention they are")
     parser.add_argument("--embeddings", type=Path, required=True, help="output HDF5")
     parser.add_argument("--threads", type=int, default=1, help="of torch; as many processes load images")
 
@@ -41,24 +43,38 @@ def run(arguments: argparse.Namespace) -> None:
     settings = Settings.model_validate_json(arguments.config)
     torch.set_num_threads(arguments.threads)
     trained = load_model(arguments.model)
+    labels = _attended_labels(arguments.labels, trained)
     device = Accelerator().device
     network = trained.network.to(device, memory_format=torch.channels_last)
     rows = {split: readable(read_manifest(arguments.manifest, split)) for split in SPLITS}
     for split, listed in rows.items():
         if not listed:
             raise UserError(f"{arguments.manifest}: no readable image in split {split!r}")
-    record = provenance(
-        "reid.stages.embed",
-        settings.model_dump(mode="json"),
-        {"manifest": arguments.manifest, "model": arguments.model},
-    )
+    inputs = {"manifest": arguments.manifest, "model": arguments.model}
+    if labels is not None:
+        inputs["labels"] = labels.path
+    record = provenance("reid.stages.embed", settings.model_dump(mode="json"), inputs)
     names = [*HOLISTIC, *trained.part_names]
     size = settings.model.size
     with torch.inference_mode():
-        cells = tuple(network(torch.zeros(1, 3, *size, device=device)).attention.shape[-2:])
+        empty = torch.zeros(1, 3, *size, device=device), torch.zeros(1, len(trained.part_names), 1, 1, device=device)
+        cells = tuple(network(*empty).attention.shape[-2:])
     with writing(arguments.embeddings, names, cells, record) as writer:
         for split, listed in rows.items():
-            loader = embedding_loader(Path(settings.root), listed, size, BATCH, arguments.threads)
+            loader = embedding_loader(Path(settings.root), listed, size, BATCH, arguments.threads, labels)
             batches = -(-len(listed) // BATCH)
             for batch in track(loader, f"embedding {split}", "batch", batches):
                 writer.append(split, embed(network, batch, settings.model, device))
+
+
+def _attended_labels(path: Path | None, trained: TrainedModel) -> LabelFile | None:
+    """The labels that are a model's attention; None of a model that learnt its own, or has stripes."""
+    if trained.settings.head.attention != "labels":
+        return None
+    if path is None:
+        raise UserError("embed: this model's attention are part labels; give those of query and gallery by --labels")
+    labels = LabelFile(path)
+    if labels.part_names != trained.part_names:
+        known = ", ".join(trained.part_names)
+        raise UserError(f"{path}: has the parts {', '.join(labels.part_names)}, but the model knows {known}")
+    return labels

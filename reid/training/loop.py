@@ -13,8 +13,9 @@ from artefacts.progress import bar
 from artefacts.state import State
 from reid.config import Model
 from reid.data.loading import TrainingLoader
-from reid.data.samples import TrainingBatch, normalised
+from reid.data.samples import TrainingBatch, normalised, shares
 from reid.losses.gilt import objective
+from reid.model.attention import visible_parts
 from reid.model.bpbreid import BPBReID
 from reid.training.schedule import learning_rate
 
@@ -77,11 +78,17 @@ def _train_epoch(
 
 
 def _terms(model: nn.Module, batch: TrainingBatch, settings: Model, accelerator: Accelerator) -> dict[str, Tensor]:
-    output = model(normalised(batch.images.to(accelerator.device)))
-    labels = labels_on_cells(batch.labels.to(accelerator.device), output.attention_scores.shape[-2:])
-    identities = batch.identities.to(accelerator.device)
+    device, rule = accelerator.device, settings.loss.triplet_visibility
+    output = model(normalised(batch.images.to(device)), shares(batch.confidences, device))
+    labels = None if batch.labels is None else labels_on_cells(batch.labels.to(device), output.attention.shape[-2:])
     return objective(
-        output.embeddings, output.identity_scores, output.attention_scores, labels, identities, settings.loss
+        output.embeddings,
+        output.identity_scores,
+        output.attention_scores,
+        labels,
+        batch.identities.to(device),
+        settings.loss,
+        visible_parts(output.attention, rule) if rule else None,
     )
 
 

@@ -11,9 +11,10 @@ from reid.config import Matching, Model, ModelInUse, Visibility
 from reid.data.samples import TestBatch, normalised
 from reid.evaluation import distance
 from reid.evaluation.distance import largest_plus_one
-from reid.evaluation.embed import embed, part_visibility
+from reid.evaluation.embed import embed
 from reid.evaluation.retrieval import retrieve
 from reid.evaluation.store import reading
+from reid.model.attention import visible_parts
 from reid.model.build import new_model
 from tests.embeddings import fabricate, write
 
@@ -52,8 +53,8 @@ def test_foreground_comes_from_behind_the_bnneck_and_parts_from_before(settings,
 def test_a_part_is_visible_where_it_wins_a_cell_however_weakly():
     cells = [[0.4, 0.35, 0.25], [0.3, 0.36, 0.34]]  # background, two parts; the first wins the second cell with 0.36
     attention = torch.tensor(cells).T.reshape(1, 3, 2, 1)
-    assert part_visibility(attention, Visibility(rule="argmax", threshold=0.4)).tolist() == [[True, False]]
-    assert part_visibility(attention, Visibility(rule="threshold", threshold=0.4)).tolist() == [[False, False]]
+    assert visible_parts(attention, Visibility(rule="argmax", threshold=0.4)).tolist() == [[True, False]]
+    assert visible_parts(attention, Visibility(rule="threshold", threshold=0.4)).tolist() == [[False, False]]
 
 
 def by_hand(query, gallery, visible):

@@ -51,6 +51,44 @@ def test_confidences_are_left_out_unless_asked_for(people, model):
     assert next(loader_of(people, model).epoch(0)).confidences is None
 
 
+def test_a_model_that_asks_for_no_labels_gets_none(people, model):
+    rows = read_manifest(people.manifest, "train")
+    batch = next(training_loader(people.root, rows, None, model, 1, 0).epoch(0))
+    expected = next(loader_of(people, model).epoch(0))
+    assert batch.labels is batch.confidences is None
+    assert torch.equal(batch.images, expected.images)
+
+
+@pytest.mark.parametrize("size", [(128, 64), (64, 32)])
+def test_query_images_have_the_confidences_of_training_images(people, model, size):
+    """Those of a training sample to which nothing is done, in either resolution."""
+    rows, labels = read_manifest(people.manifest, "train"), LabelFile(people.labels)
+    still = Augmentation(padding=0, flip=0.0, erasing=0.0)
+    training = TrainingSamples(people.root, rows, labels, size, still, 1, with_confidences=True)
+    expected = training.__getitems__([(0, 0, number) for number in range(len(rows))])
+    (found,) = embedding_loader(people.root, rows, size, len(rows), 0, labels)
+    assert torch.equal(found.confidences, expected.confidences)
+    if size == (128, 64):
+        assert np.array_equal(found.confidences[2], labels.confidences(rows[2].key))
+    (without,) = embedding_loader(people.root, rows, size, len(rows), 0)
+    assert without.confidences is None
+
+
+def test_a_flip_makes_left_parts_right_ones(tmp_path):
+    """A person whose left arm is on the right of the image: flipped, the arm there is still the left one."""
+    labels = np.zeros((32, 16), np.uint8)
+    labels[8:16, 2:5], labels[8:16, 11:14] = 2, 1  # right_arm, left_arm
+    confidences = np.stack([200 * (labels == label) for label in (1, 2)]).astype(np.uint8)
+    row = {"key": "arms.png", "status": "ok", "labels": labels, "confidences": confidences}
+    write_labels(tmp_path / "labels.h5", (32, 16), ["left_arm", "right_arm"], [0, 2, 1], 1, [row], {})
+    Image.fromarray(np.zeros((128, 64, 3), np.uint8)).save(tmp_path / "arms.png")
+    rows, file = [ImageRow("arms.png", "train", 1, 1, 64, 128, "")], LabelFile(tmp_path / "labels.h5")
+    wanted = Augmentation(padding=0, flip=1.0, erasing=0.0)
+    batch = TrainingSamples(tmp_path, rows, file, (128, 64), wanted, 0, with_confidences=True)[0, 0, 0]
+    assert np.array_equal(batch.labels[0], labels)
+    assert np.array_equal(batch.confidences[0], confidences)
+
+
 def same(first, second) -> bool:
     return first.keys == second.keys and all(
         torch.equal(one, other) for one, other in zip(first, second, strict=True) if isinstance(one, torch.Tensor)

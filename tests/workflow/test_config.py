@@ -16,6 +16,7 @@ from tests.people import PEOPLE as DRAWN
 
 LOSSLESS = {"attention_weight": 0.0, "attention_smoothing": 0.1, "attention_form": "paper", "identity": [],
             "identity_smoothing": 0.1, "triplet": [], "part_triplet": "averaged", "margin": 0.3}  # fmt: skip
+SEEN = {"triplet_visibility": {"rule": "argmax", "threshold": 0.4}}
 DEMO_ROW = {"label": "BoT", "dataset": "synthetic", "model": "bot_small", "matching": "global"}
 RESERVED = ("global", "foreground", "concatenated", "parts", "background")
 CONTENT = (Path(__file__).resolve().parents[2] / "config.yaml").read_text()
@@ -77,9 +78,34 @@ def refusal(path: str, value: object) -> str:
             LOSSLESS | {"triplet": ["global"], "triplet_weights": {"global": 0.0}},
             "models.resnet50: loss: no loss is left; name an embedding",
         ),
+        (
+            "models/pcb/head",
+            {"attention": "stripes"},
+            "models.pcb: head: `attention: stripes` and a number of `stripes`",
+        ),
+        ("models/pcb/head", {"stripes": 6}, "models.pcb: head: `attention: stripes` and a number of `stripes` belong"),
+        ("models/pcb/head/stripes", 0, "models.pcb: head.stripes: Input should be greater than 0"),
+        (
+            "models/pcb/loss/attention_weight",
+            0.35,
+            "models.pcb: attention 'stripes' is not learnt; set loss.",
+        ),
+        (
+            "recipes/paper/head/attention",
+            "labels",
+            "models.resnet50: attention 'labels' is not learnt; set loss.",
+        ),
+        ("models/hrnet/loss", SEEN | {"triplet": []}, "models.hrnet: loss: triplet_visibility needs `parts` under"),
+        ("models/hrnet/loss", SEEN | {"part_triplet": "each"}, "models.hrnet: loss: triplet_visibility needs `parts`"),
+        ("models/hrnet/scheme", "nine", "models.hrnet.scheme: 'nine' is not one of five"),
         ("matchings/parts/embeddings", [], "matchings.parts.embeddings: is empty; name at least one"),
         ("matchings/parts/embeddings", ["parts", "parts"], "matchings.parts.embeddings: 'parts' is named twice"),
         ("matchings/parts/embeddings", ["haed"], "matchings.parts.embeddings: 'haed' is not one of global, foreground"),
+        (
+            "matchings/parts/embeddings",
+            ["stripe_7"],
+            "matchings.parts.embeddings: 'stripe_7' is not one of global",
+        ),
         (
             "matchings/default/embeddings",
             ["left_arm"],
@@ -131,6 +157,23 @@ def test_a_row_may_show_a_single_embedding_of_a_separate_matching():
     for name in ("global", "concatenated", "head"):
         content["tables"]["demo"]["rows"][1]["matching"] = f"each/{name}"
         assert load(content).tables["demo"].rows[1]["matching"] == f"each/{name}"
+
+
+def test_the_single_embeddings_of_a_model_are_those_of_its_parts():
+    """Its stripes, its own part scheme, or that of the dataset."""
+    content = yaml.safe_load(CONTENT)
+    content["models"] |= {
+        "striped": {"extends": "pcb", "also": ["each"]},
+        "finer": {"extends": "small", "scheme": "eight"},
+    }
+    rows = content["tables"]["demo"]["rows"]
+    for model, part in (("striped", "stripe_6"), ("finer", "left_arm"), ("small", "arms")):
+        rows[0] = DEMO_ROW | {"model": model, "matching": f"each/{part}"}
+        assert load(content).tables["demo"].rows[0]["matching"] == f"each/{part}"
+    for model, part in (("striped", "head"), ("finer", "arms"), ("small", "left_arm")):
+        rows[0] = DEMO_ROW | {"model": model, "matching": f"each/{part}"}
+        with pytest.raises(UserError, match=f"'each/{part}' is not one of"):
+            load(content)
 
 
 @pytest.mark.parametrize(

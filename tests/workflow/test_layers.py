@@ -11,6 +11,7 @@ from artefacts.provenance import import_closure
 PROJECT = Path(__file__).resolve().parents[2]
 LAYERS = (
     "dataset_config",
+    "report_config",
     "config",
     "types",
     "data model losses",

@@ -17,6 +17,7 @@ import re
 import sys
 from os import environ, pathsep, scandir
 from pathlib import Path
+from shlex import quote
 
 PROJECT = Path(workflow.basedir).parent
 PYTHON_FOLDER = str(Path(sys.executable).parent)
@@ -65,6 +66,11 @@ def slice_of(**content):
         for name, value in content.items()
     }
     return json.dumps(plain)
+
+
+def optional(flag, name):
+    """Params function: `flag` and the input of this name, if the job has it."""
+    return lambda wildcards, input: f"{flag} {quote(input[name])}" if input[name] else ""
 
 
 def present(path, advice):

@@ -1,5 +1,6 @@
 # Contract: a trained model -> embeddings, metrics and pictures (Sections 3.3, 4.1).
 #   results/{dataset}/manifest.csv, results/{trained on}/{model}/seed{seed}/model.safetensors
+#   results/{dataset}/parsing/{scheme}.h5                 for models whose attention the labels are
 #   results/{dataset}/{model}/seed{seed}/embeddings.h5    query and gallery, with their visibility
 #   results/{dataset}/{model}/seed{seed}/{matching}.json  metrics of one seed under one matching
 #   results/{dataset}/{model}/metrics.json                mean and spread over the dataset's seeds
@@ -12,6 +13,7 @@ rule embed:
     input:
         manifest="results/{dataset}/manifest.csv",
         model=trained_model,
+        labels=attended_labels,
     output:
         "results/{dataset}/{model}/seed{seed}/embeddings.h5",
     log:
@@ -26,11 +28,12 @@ rule embed:
     params:
         config=embed_slice,
         code=code_digest("reid.stages.embed"),
+        labels=optional("--labels", "labels"),
     message:
         "Embedding {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}"
     shell:
         "python -m reid embed --config {params.config:q} --manifest {input.manifest:q} --model {input.model:q}"
-        " --embeddings {output:q} --threads {threads} 2>&1 | tee {log:q}"
+        " {params.labels} --embeddings {output:q} --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule evaluate:

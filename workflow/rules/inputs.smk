@@ -48,9 +48,18 @@ def trained_on(dataset):
 
 
 def known_labels(wildcards):
-    """The dataset's labels in the part scheme that its models know."""
-    scheme = CONFIG.datasets[trained_on(wildcards.dataset)].scheme
-    return f"results/{wildcards.dataset}/parsing/{scheme}.h5"
+    """The dataset's labels in the part scheme that the model knows."""
+    return f"results/{wildcards.dataset}/parsing/{CONFIG.scheme_of(wildcards.model, wildcards.dataset)}.h5"
+
+
+def training_labels(wildcards):
+    """The labels that a model learns from; a model of stripes has none."""
+    return [] if CONFIG.model(wildcards.model).head.attention == "stripes" else known_labels(wildcards)
+
+
+def attended_labels(wildcards):
+    """The labels of query and gallery, for a model whose attention they are (Table 2)."""
+    return known_labels(wildcards) if CONFIG.model(wildcards.model).head.attention == "labels" else []
 
 
 def trained_model(wildcards):

@@ -98,7 +98,7 @@ rule quality:
     params:
         config=quality_slice,
         code=code_digest("parsing.stages.quality"),
-        truth=lambda wildcards, input: f"--truth {input.truth}" if input.truth else "",
+        truth=optional("--truth", "truth"),
     message:
         "Measuring the {wildcards.scheme} labels of {wildcards.dataset}"
     shell:

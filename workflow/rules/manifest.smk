@@ -19,7 +19,7 @@ rule manifest:
         config=manifest_slice,
         code=code_digest("reid.stages.manifest"),
         images=images_found,
-        index=lambda wildcards, input: f"--index {input.index}" if input.index else "",
+        index=optional("--index", "index"),
     message:
         "Listing the images of {wildcards.dataset}"
     shell:

@@ -1,6 +1,6 @@
 # Contract: images with part labels -> a trained model (Sections 3.1, 3.2, 4.2).
 #   results/backbones/{backbone}.safetensors   ImageNet weights out of a Python package, in timm's layout
-#   results/{dataset}/manifest.csv, results/{dataset}/parsing/{scheme}.h5
+#   results/{dataset}/manifest.csv, results/{dataset}/parsing/{scheme}.h5 (not for stripes)
 #   results/{dataset}/{model}/seed{seed}/model.safetensors, history.csv
 # state/{dataset}/{model}/seed{seed} keeps the work in progress. It is no output, since Snakemake removes the outputs
 # of a failed job: a killed training goes on from there.
@@ -28,7 +28,7 @@ rule import_backbone:
 rule train:
     input:
         manifest="results/{dataset}/manifest.csv",
-        labels=known_labels,
+        labels=training_labels,
         backbone=backbone_weights,
     output:
         model="results/{dataset}/{model}/seed{seed}/model.safetensors",
@@ -47,10 +47,11 @@ rule train:
     params:
         config=train_slice,
         code=code_digest("reid.stages.train"),
+        labels=optional("--labels", "labels"),
         state="state/{dataset}/{model}/seed{seed}",
     message:
         "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python -m reid train --config {params.config:q} --manifest {input.manifest:q} --labels {input.labels:q}"
+        "python -m reid train --config {params.config:q} --manifest {input.manifest:q} {params.labels}"
         " --model {output.model:q} --history {output.history:q} --state {params.state:q}"
         " --threads {threads} 2>&1 | tee {log:q}"

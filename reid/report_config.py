@@ -1,0 +1,52 @@
+"""The configuration of what is reported: matchings, tables and pictures. A part of `reid.config`."""
+
+from typing import Annotated, Literal, NotRequired
+
+from pydantic import AfterValidator, ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from parsing.config import Count, Section, named_once
+from reid.dataset_config import Seeds
+
+
+class Matching(Section):
+    """How query and gallery features are compared (Eq. 9)."""
+
+    embeddings: Annotated[list[str], AfterValidator(named_once)]  # of Embedding, or names of single parts
+    visibility: bool  # compare mutually visible embeddings only; false sets every v to 1 (Table 2)
+    normalise: bool = False  # features to unit length first
+    separately: bool = False  # report each embedding alone instead of their mean (Table 3)
+    nothing_in_common: Literal["infinity", "largest_plus_one"] = "infinity"  # distance where no part is seen in both
+
+
+@with_config(ConfigDict(extra="forbid", strict=True))
+class Row(TypedDict):
+    """A row of a table; rows of one label share a line across datasets."""
+
+    label: str
+    dataset: str | Annotated[list[str], AfterValidator(named_once)]  # or several, a group of columns each
+    model: str
+    matching: str  # of the model's; of one with `separately` a single embedding, as in each/head
+    published: NotRequired[str]  # label of the published row that it repeats; its own label if not given
+
+
+def datasets_of(row: Row) -> list[str]:
+    """The datasets that a row has numbers for."""
+    return [row["dataset"]] if isinstance(row["dataset"], str) else row["dataset"]
+
+
+class Table(Section):
+    """A table: which rows it shows."""
+
+    title: str
+    rows: list[Row]
+    seeds: Seeds | None = None  # null: the dataset's
+    published: Literal["table1", "table2", "table3", "table4"] | None = None  # of the paper, whose rows stand first
+    tolerance: Annotated[float, Field(ge=0)] | None = None  # points from a published number that need no mark
+
+
+class Pictures(Section):
+    """How much the pictures show (rules rank and attention)."""
+
+    queries: Count  # with their first gallery images
+    images: Count  # with their attention maps
