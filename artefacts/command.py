@@ -4,7 +4,7 @@ import argparse
 import importlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pydantic import ValidationError
@@ -28,7 +28,7 @@ def run(package: str, stages: dict[str, str], argv: list[str] | None = None) -> 
             module = importlib.import_module(f"{package}.stages.{name.replace('-', '_')}")
             module.add_arguments(subparser)
     arguments = parser.parse_args(argv)
-    with _terminable():
+    with _on_termination(lambda number, frame: sys.exit(128 + number)):
         try:
             module.run(arguments)
         except UserError as error:
@@ -41,9 +41,16 @@ def run(package: str, stages: dict[str, str], argv: list[str] | None = None) -> 
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """Meanwhile SIGTERM raises SystemExit."""
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+def termination() -> Iterator[list[int]]:
+    """A list that meanwhile holds the termination signals that came, for work that must reach a good point to stop."""
+    asked: list[int] = []
+    with _on_termination(lambda number, frame: asked.append(number)):
+        yield asked
+
+
+@contextmanager
+def _on_termination(handler: Callable) -> Iterator[None]:
+    before = signal.signal(signal.SIGTERM, handler)
     try:
         yield
     finally:

@@ -10,8 +10,8 @@ Item = TypeVar("Item")
 LINE = "{desc}: {n_fmt}/{total_fmt} {unit} [{elapsed} gone, {remaining} left, {rate_fmt}{postfix}]"
 
 
-def bar(total: int, title: str, unit: str, done: int = 0) -> tqdm:
-    """A progress bar: live in a terminal; in a log, one line at most every ten seconds."""
+def bar(total: int, title: str, unit: str, done: int = 0, silent: bool = False) -> tqdm:
+    """A progress bar: live in a terminal; in a log, one line at most every ten seconds; nothing if `silent`."""
     live = sys.stderr.isatty()
     return tqdm(
         total=total,
@@ -22,6 +22,7 @@ def bar(total: int, title: str, unit: str, done: int = 0) -> tqdm:
         mininterval=0.2 if live else 10,
         bar_format=None if live else LINE,
         dynamic_ncols=live,
+        disable=silent,
     )
 
 

@@ -12,7 +12,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from artefacts.errors import UserError
-from artefacts.files import replacing
+from artefacts.files import replacing, write_json
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,12 @@ class State:
         """Keep `state` (tensors, numbers, texts, lists, dicts), replacing the last one atomically."""
         with replacing(self._file) as path:
             torch.save({"fingerprint": self._fingerprint, "state": state}, path)
+
+    def note(self, name: str, content: object) -> Path:
+        """The file `name` beside the state, with `content` as JSON: what to look at after a failure."""
+        path = self._file.with_name(name)
+        write_json(path, content)
+        return path
 
     def discard(self) -> None:
         """Forget the state: the output that it led to is in place."""

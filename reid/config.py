@@ -142,7 +142,20 @@ class Training(Section):
     milestones: list[Count]  # epochs after which the learning rate falls
     decay: Share  # factor at each milestone
     weight_decay: Annotated[float, Field(ge=0)]
-    precision: Literal["no", "bf16", "fp16"]  # accelerate's mixed precision
+    precision: Literal["no", "bf16", "fp16"]  # accelerate's mixed precision; fp16 on a GPU, with scaled gradients
+    average_decay: Annotated[float, Field(gt=0, lt=1)] | None = None  # of an exponential moving average, per step
+    checkpointing: bool = (
+        False  # recompute the backbone's activations: less memory, more time; BatchNorm's averages move twice
+    )
+    compile: bool = False  # torch.compile
+    processes: Count = 1  # on one machine, each with its GPU and its share of every batch
+
+    @model_validator(mode="after")
+    def _shares_are_equal(self) -> "Training":
+        size = self.identities * self.images
+        if size % self.processes:
+            raise ValueError(f"processes {self.processes}: must divide the {size} images of a batch")
+        return self
 
 
 class Model(Section):

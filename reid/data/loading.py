@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 class TrainingLoader:
     """P x K batches of augmented training samples; any epoch may be asked for, and workers outlive it."""
 
-    def __init__(self, samples: TrainingSamples, sampler: IdentitySampler, workers: int) -> None:
+    def __init__(self, samples: TrainingSamples, batches: EpochBatches, workers: int) -> None:
         self.identities = len(samples.number_of)  # I, how many the identity classifiers tell apart
-        self._batches = EpochBatches(sampler)
+        self._batches = batches
         self._loader = DataLoader(
             samples, batch_sampler=self._batches, collate_fn=_as_read, num_workers=workers,
             persistent_workers=workers > 0,
@@ -40,19 +40,23 @@ class TrainingLoader:
         """Batches of an epoch; it may differ a little between epochs."""
         return len(self._batches.sampler.batches(epoch))
 
-    def epoch(self, epoch: int) -> Iterator[TrainingBatch]:
-        """The batches of an epoch, the same in every run. Raises UserError for an image that cannot be read."""
-        self._batches.epoch = epoch
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[TrainingBatch]:
+        """The batches of an epoch from number `first` on, the same in every run.
+
+        Raises UserError for an image that cannot be read.
+        """
+        self._batches.epoch, self._batches.first = epoch, first
         yield from _plainly(self._loader)
 
 
 def training_loader(
     root: Path, rows: Sequence[ImageRow], labels: LabelFile | None, model: Model, seed: int, workers: int,
-    with_confidences: bool = False,
+    with_confidences: bool = False, process: int = 0,
 ) -> TrainingLoader:  # fmt: skip
     """The training batches of a model: `rows` of the manifest's train split, with their label maps, if there are any.
 
-    `workers` processes load them (0: this one), which changes no batch.
+    `workers` processes load them (0: this one), which changes no batch. Of several `training.processes`, number
+    `process` gets its share of each.
 
     Raises UserError if an image has no labels, or if there are fewer identities than a batch needs.
     """
@@ -63,7 +67,7 @@ def training_loader(
     samples = TrainingSamples(root, rows, labels, model.size, model.augmentation, seed, with_confidences)
     training = model.training
     sampler = IdentitySampler([row.identity for row in rows], training.identities, training.images, seed)
-    return TrainingLoader(samples, sampler, workers)
+    return TrainingLoader(samples, EpochBatches(sampler, process, training.processes), workers)
 
 
 def embedding_loader(

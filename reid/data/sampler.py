@@ -48,15 +48,21 @@ class IdentitySampler:
 
 
 class EpochBatches:
-    """The batch sampler of a loader whose workers outlive an epoch: which epoch it yields is set from outside."""
+    """The batch sampler of a loader whose workers outlive an epoch: what it yields is set from outside.
 
-    def __init__(self, sampler: IdentitySampler) -> None:
-        self.sampler, self.epoch = sampler, 0
+    That is `epoch` without its `first` batches. With `processes`, each batch is the share of number `process`.
+    """
+
+    def __init__(self, sampler: IdentitySampler, process: int = 0, processes: int = 1) -> None:
+        self.sampler, self.epoch, self.first = sampler, 0, 0
+        length = sampler.batch_identities * sampler.batch_images // processes
+        self._share = slice(process * length, (process + 1) * length)
 
     def __iter__(self) -> Iterator[list[Address]]:
         size = self.sampler.batch_identities * self.sampler.batch_images
         for number, batch in enumerate(self.sampler.batches(self.epoch)):
-            yield [(self.epoch, number * size + slot, image) for slot, image in enumerate(batch)]
+            if number >= self.first:
+                yield [(self.epoch, number * size + slot, image) for slot, image in enumerate(batch)][self._share]
 
     def __len__(self) -> int:
-        return len(self.sampler.batches(self.epoch))
+        return len(self.sampler.batches(self.epoch)) - self.first

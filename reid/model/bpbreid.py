@@ -1,6 +1,6 @@
 """BPBReID: backbone, body part attention and the K + 3 embeddings (Section 3, Figure 2)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -48,6 +48,7 @@ class BPBReID(nn.Module):
         super().__init__()
         self.backbone, self.foreground_pooling = backbone, head.foreground_pooling
         self.parts, self.attention = parts, head.attention
+        self.gathered: Callable[[Tensor], Tensor] = lambda share: share  # whole batches, where processes share them
         if head.attention == "learned":
             classifier = {"plain": part_classifier, "normalised": normalised_part_classifier}[head.part_classifier]
             self.part_classifier = classifier(backbone.channels, parts)
@@ -86,6 +87,8 @@ class BPBReID(nn.Module):
     def _heads(self, features: Float[Tensor, "N C h w"], confidences: Tensor | None) -> Output:
         scores, attention = self._attend(features, confidences)
         embeddings = pool_embeddings(features, attention, self.foreground_pooling, self.reductions)
+        embeddings = {name: self.gathered(embedding) for name, embedding in embeddings.items()}
+        scores, attention = scores if scores is None else self.gathered(scores), self.gathered(attention)
         heads = {name: _apply_head(head, embeddings[name]) for name, head in self.necks.items()}
         return Output(
             embeddings=embeddings,

@@ -2,25 +2,33 @@
 
 import argparse
 import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import DistributedDataParallelKwargs, set_seed
 from pydantic import Field
 
 from artefacts.errors import UserError
 from artefacts.files import replacing
 from artefacts.provenance import provenance
-from artefacts.state import fingerprint, working_state
+from artefacts.state import State, fingerprint, working_state
 from parsing.config import Section
 from parsing.store import LabelFile
-from reid.config import Head, Model
+from reid.config import Head, Model, Training
 from reid.data.loading import training_loader
 from reid.data.manifest import read_manifest
 from reid.model.build import new_model, save_model
+from reid.training.distributed import GRACE, run_in_processes
 from reid.training.loop import train
+from reid.training.trackers import Watch, asked_for
+from reid.training.trainer import Trainer
 
 
 class Settings(Section):
@@ -44,7 +52,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     settings = Settings.model_validate_json(arguments.config)
-    torch.set_num_threads(arguments.threads)
+    processes = settings.model.training.processes
+    if processes > 1:
+        run_in_processes(_run_one, arguments, processes)
+    else:
+        _run(arguments, settings)
+
+
+def _run_one(arguments: argparse.Namespace) -> int:
+    """Exit status of one of several processes, the first of which says what is wrong."""
+    logging.basicConfig(format="%(message)s", level=logging.INFO if os.environ["RANK"] == "0" else logging.ERROR)
+    try:
+        _run(arguments, Settings.model_validate_json(arguments.config))
+    except UserError as error:
+        if os.environ["RANK"] != "0":
+            time.sleep(GRACE)  # what stops all, the first one says
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(arguments: argparse.Namespace, settings: Settings) -> None:
+    accelerator = _accelerator(settings.model.training)
+    threads = max(1, arguments.threads // accelerator.num_processes)
+    torch.set_num_threads(threads)
     set_seed(settings.seed)
     labels, part_names = _parts(arguments.labels, settings.model.head)
     loader = training_loader(
@@ -53,24 +84,61 @@ def run(arguments: argparse.Namespace) -> None:
         labels,
         settings.model,
         settings.seed,
-        arguments.threads,
+        threads,
         with_confidences=settings.model.head.attention == "labels",
+        process=accelerator.process_index,
     )
     network = new_model(settings.model, len(part_names), loader.identities)
+    record = provenance("reid.stages.train", settings.model_dump(mode="json"), _inputs(arguments, settings, labels))
+    title = str(arguments.model.parent)
+    with _state(arguments.state, fingerprint(record), accelerator) as state:
+        with Watch(accelerator, title, settings.model_dump(mode="json")) as watch:
+            trained = train(Trainer(network, settings.model, accelerator), loader, state, f"training {title}", watch)
+        if accelerator.is_main_process:
+            with replacing(arguments.history) as path:
+                pd.DataFrame(trained.history).to_csv(path, index=False)
+            save_model(arguments.model, trained.weights, settings.model, part_names, loader.identities, record)
+            state.discard()
+
+
+def _accelerator(training: Training) -> Accelerator:
+    """Device, precision, processes and trackers. Raises UserError for what this machine does not offer."""
+    if training.precision == "fp16" and not torch.cuda.is_available():
+        raise UserError("models.*.training.precision: fp16 needs a GPU; use bf16 or no")
+    if training.processes > 1 and 0 < torch.cuda.device_count() < training.processes:
+        raise UserError(
+            f"models.*.training.processes: {training.processes} processes need a GPU each, and there are "
+            f"{torch.cuda.device_count()}; lower it"
+        )
+    return Accelerator(
+        mixed_precision=training.precision,
+        cpu=not torch.cuda.is_available(),
+        dynamo_backend="inductor" if training.compile else "no",
+        log_with=asked_for() or None,
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(find_unused_parameters=True)
+        ],  # a BNNeck may be for matching only
+        project_dir="logs/trackers",
+    )
+
+
+def _inputs(arguments: argparse.Namespace, settings: Settings, labels: LabelFile | None) -> dict[str, Path]:
     inputs = {"manifest": arguments.manifest}
     if labels is not None:
         inputs["labels"] = arguments.labels
     if settings.model.backbone.weights not in (None, "imagenet"):
         inputs["backbone"] = Path(settings.model.backbone.weights)
-    record = provenance("reid.stages.train", settings.model_dump(mode="json"), inputs)
-    accelerator = Accelerator(mixed_precision=settings.model.training.precision)
-    title = f"training {arguments.model.parent}"
-    with working_state(arguments.state, fingerprint(record)) as state:
-        trained = train(network, loader, settings.model, accelerator, state, title)
-        with replacing(arguments.history) as path:
-            pd.DataFrame(trained.history).to_csv(path, index=False)
-        save_model(arguments.model, trained.weights, settings.model, part_names, loader.identities, record)
-        state.discard()
+    return inputs
+
+
+@contextmanager
+def _state(directory: Path, belongs: str, accelerator: Accelerator) -> Iterator[State]:
+    """The resumable state: the first process holds its lock, the others read what it saved."""
+    if accelerator.is_main_process:
+        with working_state(directory, belongs) as state:
+            yield state
+    else:
+        yield State(directory, belongs)
 
 
 def _parts(path: Path | None, head: Head) -> tuple[LabelFile | None, list[str]]:

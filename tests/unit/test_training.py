@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from artefacts.errors import UserError
 from artefacts.state import State, fingerprint, working_state
 from reid.config import Model
-from reid.training.loop import labels_on_cells
 from reid.training.schedule import learning_rate
+from reid.training.trainer import labels_on_cells
 from tests.people import stage
 
 
@@ -86,7 +86,7 @@ class TestState:
 
 KILLED = """
 import os, signal, sys
-import artefacts.state, reid.training.loop
+import artefacts.state, reid.training.trainer
 from artefacts.command import run
 
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
@@ -105,11 +105,11 @@ def while_saving(save=artefacts.state.torch.save):
             die()
     artefacts.state.torch.save = half
 
-def within_an_epoch(terms=reid.training.loop._terms, seen=[]):
+def within_an_epoch(step=reid.training.trainer.Trainer.step, seen=[]):
     def counted(*arguments):
         seen.append(1)
-        return die() if len(seen) == 8 else terms(*arguments)
-    reid.training.loop._terms = counted
+        return die() if len(seen) == 8 else step(*arguments)
+    reid.training.trainer.Trainer.step = counted
 
 globals()[sys.argv[1]]()
 run("reid", {"train": ""}, sys.argv[2:])

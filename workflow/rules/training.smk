@@ -43,7 +43,7 @@ rule train:
         "../../envs/reid.yaml"
     threads: 4
     resources:
-        gpu=1,
+        gpu=lambda wildcards: CONFIG.model(wildcards.model).training.processes,
     params:
         config=train_slice,
         code=code_digest("reid.stages.train"),
