@@ -11,22 +11,10 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic.json_schema import GenerateJsonSchema
 
 from artefacts.errors import UserError, first_problem
-from parsing.config import (
-    EMBEDDINGS,
-    Count,
-    Embedding,
-    Labels,
-    PifPaf,
-    Positive,
-    Scheme,
-    Section,
-    Share,
-    Size,
-    must_be_one_of,
-    overlaid,
-)
+from parsing.config import EMBEDDINGS, Count, Labels, PifPaf, Scheme, Section, Size, must_be_one_of, overlaid
 from reid.dataset_config import Dataset, ImageFolder, Name, Synthetic  # noqa: F401 - importers find all types here
 from reid.report_config import Matching, Pictures, Row, Table, datasets_of  # noqa: F401 - as above
+from reid.training_config import Augmentation, Loss, Training, Visibility
 
 TAKEN = {"datasets": {"pifpaf", "tables"}, "models": {"source", "parsing"}, "schemes": {"fields"}}
 
@@ -82,79 +70,6 @@ class Head(Section):
     def _stripes_are_counted(self) -> "Head":
         if (self.attention == "stripes") != bool(self.stripes):
             raise ValueError("`attention: stripes` and a number of `stripes` belong together; give both or neither")
-        return self
-
-
-class Augmentation(Section):
-    """What is done to training images and their label maps alike (Section 4.2)."""
-
-    padding: Annotated[int, Field(ge=0)]  # pixels on every side before the random crop
-    flip: Share
-    erasing: Share  # probability of random erasing [45]
-    erasing_form: Literal["paper", "official"] = "paper"  # box of [45]; or 15-65 % of height and of width
-
-
-class Visibility(Section):
-    """When a part counts as visible (Eq. 4)."""
-
-    rule: Literal["threshold", "argmax"]  # max of M_i above the threshold; or i wins the argmax in some cell
-    threshold: Share  # lambda_v
-
-
-class Loss(Section):
-    """Which losses act on which embeddings, and how strongly (Eq. 2, 5-8; Table 4)."""
-
-    attention_weight: Annotated[float, Field(ge=0)]  # lambda_pa, Eq. 5
-    attention_smoothing: Share  # epsilon, Eq. 2
-    attention_form: Literal["paper", "official"]  # Eq. 2's sum over cells; or the mean of the released code
-    identity: list[Embedding]  # embeddings under the identity loss, Eq. 6
-    identity_smoothing: Share
-    triplet: list[Embedding]  # embeddings under the triplet loss, Eq. 6
-    triplet_weights: dict[Embedding, Annotated[float, Field(ge=0)]] = {}  # of those; 1 where not named
-    part_triplet: Literal["averaged", "each"]  # Eq. 7-8, or one triplet a part (Table 2)
-    triplet_visibility: Visibility | None = None  # Eq. 7 over parts that both images show; null: over all, the paper's
-    margin: Annotated[float, Field(ge=0)]  # alpha, Eq. 8
-
-    @model_validator(mode="after")
-    def _visibility_has_an_average(self) -> "Loss":
-        if self.triplet_visibility and ("parts" not in self.triplet or self.part_triplet != "averaged"):
-            raise ValueError("triplet_visibility needs `parts` under triplet, and `part_triplet: averaged`")
-        return self
-
-    @model_validator(mode="after")
-    def _something_is_learnt(self) -> "Loss":
-        triplets = [name for name in self.triplet if self.triplet_weights.get(name, 1.0)]
-        if not (self.attention_weight or self.identity or triplets):
-            raise ValueError("no loss is left; name an embedding under identity or triplet, or raise attention_weight")
-        return self
-
-
-class Training(Section):
-    """Batches, optimiser and schedule (Section 4.2)."""
-
-    epochs: Count
-    identities: Annotated[int, Field(ge=2)]  # P of a batch
-    images: Annotated[int, Field(ge=2)]  # K of a batch
-    warmup_rate: Positive  # learning rate at the start
-    learning_rate: Positive  # after the warm-up
-    warmup_epochs: Annotated[int, Field(ge=0)]
-    warmup_steps: Literal["batch", "epoch"] = "batch"  # after which the rate rises
-    milestones: list[Count]  # epochs after which the learning rate falls
-    decay: Share  # factor at each milestone
-    weight_decay: Annotated[float, Field(ge=0)]
-    precision: Literal["no", "bf16", "fp16"]  # accelerate's mixed precision; fp16 on a GPU, with scaled gradients
-    average_decay: Annotated[float, Field(gt=0, lt=1)] | None = None  # of an exponential moving average, per step
-    checkpointing: bool = (
-        False  # recompute the backbone's activations: less memory, more time; BatchNorm's averages move twice
-    )
-    compile: bool = False  # torch.compile
-    processes: Count = 1  # on one machine, each with its GPU and its share of every batch
-
-    @model_validator(mode="after")
-    def _shares_are_equal(self) -> "Training":
-        size = self.identities * self.images
-        if size % self.processes:
-            raise ValueError(f"processes {self.processes}: must divide the {size} images of a batch")
         return self
 
 
@@ -240,6 +155,8 @@ class Config(Section):
     @model_validator(mode="after")
     def _rows_are_reported(self) -> "Config":
         for name, table in self.tables.items():
+            if table.reference:
+                must_be_one_of(f"tables.{name}.reference", table.reference, [row["label"] for row in table.rows])
             for number, row in enumerate(table.rows):
                 where, model = f"tables.{name}.rows.{number}", row["model"]
                 must_be_one_of(f"{where}.model", model, self.models)

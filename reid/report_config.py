@@ -42,6 +42,7 @@ class Table(Section):
     rows: list[Row]
     seeds: Seeds | None = None  # null: the dataset's
     published: Literal["table1", "table2", "table3", "table4"] | None = None  # of the paper, whose rows stand first
+    reference: str | None = None  # label of the row to which the others are compared, seed by seed
     tolerance: Annotated[float, Field(ge=0)] | None = None  # points from a published number that need no mark
 
 

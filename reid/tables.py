@@ -1,51 +1,94 @@
-"""Tables of results: the paper's published rows, then ours as mean ± spread over seeds, in three formats."""
+"""Tables of results: the paper's published rows, then ours as mean ± spread over seeds, worked out from metrics.json.
 
-import csv
-import io
+How they are written is in `reid.table_formats`.
+"""
+
 import json
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from artefacts.errors import UserError
-from reid.config import Table
+from reid.config import Row, Table, datasets_of
 
 PUBLISHED = Path(__file__).with_name("published.json")
-SHOWN = {"rank-1": "R-1", "mAP": "mAP"}
-MEASURES = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
 NOT_RUN, NOT_GIVEN = "not run", "–"
 
 
 @dataclass(frozen=True)
 class Result:
-    """One method on one dataset: per measure its values in percent, one a seed; `asked` is how many seeds there are."""
+    """One method on one dataset: per measure its values in percent by seed; `asked` is how many seeds there are.
 
-    values: dict[str, list[float]]
+    `published` are the means to which ours are compared, and `tolerance` how many points apart they may be; `reference`
+    is the result of the row to which the others of a table are compared.
+    """
+
+    values: dict[str, dict[int, float]]
     asked: int | None  # None: a published number, of unknown runs
     model: str = ""
     matching: str = ""
+    recipe: str = ""
+    batch_size: int | None = None
+    published: dict[str, float] = field(default_factory=dict)
+    tolerance: float | None = None
+    reference: "Result | None" = None
 
     def mean(self, measure: str) -> float | None:
-        values = self.values.get(measure)
-        return statistics.fmean(values) if values else None
+        return mean_of(self._all(measure))
 
     def spread(self, measure: str) -> float | None:
         """Sample standard deviation over seeds, where there are two or more."""
-        values = self.values.get(measure, [])
-        return statistics.stdev(values) if len(values) > 1 else None
+        return spread_of(self._all(measure))
+
+    def gains(self, measure: str) -> list[float]:
+        """Points by which this exceeds the reference, for each seed that both were run with."""
+        theirs = self.reference.values.get(measure, {}) if self.reference else {}
+        return [value - theirs[seed] for seed, value in self.values.get(measure, {}).items() if seed in theirs]
+
+    def _all(self, measure: str) -> list[float]:
+        return list(self.values.get(measure, {}).values())
+
+    def difference(self, measure: str) -> float | None:
+        """Points from the published number to our mean, where there are both."""
+        mean, theirs = self.mean(measure), self.published.get(measure)
+        return None if mean is None or theirs is None else round(mean - theirs, 6)
+
+    def outside(self, measure: str) -> bool:
+        """Whether our mean is farther from the published number than the tolerance."""
+        difference = self.difference(measure)
+        return difference is not None and self.tolerance is not None and abs(difference) > self.tolerance
 
     def shown(self, measure: str) -> str:
-        """Mean ± spread to one decimal, or why there is none."""
+        """Mean ± spread to one decimal, and how far it is outside the tolerance; or why there is none."""
         mean, spread = self.mean(measure), self.spread(measure)
         if mean is None:
             return NOT_GIVEN if self.asked is None else NOT_RUN
-        return f"{mean:.1f}" if spread is None else f"{mean:.1f} ± {spread:.1f}"
+        text = f"{mean:.1f}{_spread_shown(spread)}"
+        return f"{text} ({self.difference(measure):+.1f})" if self.outside(measure) else text
+
+    def shown_gain(self, measure: str) -> str:
+        """Mean ± spread of the points by which this exceeds the reference, if there is something to compare."""
+        points = self.gains(measure)
+        return f"{mean_of(points):+.1f}{_spread_shown(spread_of(points))}" if points else NOT_GIVEN
 
     def runs(self) -> str:
         if self.asked is None:
             return "published"
         done = max(map(len, self.values.values()), default=0)
         return str(done) if done == self.asked else f"{done} of {self.asked}"
+
+
+def mean_of(values: list[float]) -> float | None:
+    return statistics.fmean(values) if values else None
+
+
+def spread_of(values: list[float]) -> float | None:
+    """Sample standard deviation, of two values or more."""
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+def _spread_shown(spread: float | None) -> str:
+    return "" if spread is None else f" ± {spread:.1f}"
 
 
 Line = tuple[str, dict[str, Result]]  # label, and by dataset its result
@@ -55,31 +98,71 @@ def lines(table: Table, metrics: list[dict]) -> list[Line]:
     """The rows of a table: published ones first, then ours; rows of one label share a line across datasets.
 
     `metrics` are the contents of metrics.json files; a row without a file is "not run". Raises UserError for a
-    matching that the file does not hold.
+    matching that the file does not hold, and for a published row that the paper's table does not have.
     """
     by_model = {(content["dataset"], content["model"]): content for content in metrics}
-    datasets = [row["dataset"] for row in table.rows]
+    theirs = published_lines(table.published, datasets_of_table(table))
     ours: dict[str, dict[str, Result]] = {}
     for row in table.rows:
-        content = by_model.get((row["dataset"], row["model"]), {})
-        ours.setdefault(row["label"], {})[row["dataset"]] = _our_result(row, content, table.seeds)
-    return [*published_lines(table.published, datasets), *ours.items()]
+        beside = _published_beside(row, table, dict(theirs))
+        for dataset in datasets_of(row):
+            content = by_model.get((dataset, row["model"]), {})
+            ours.setdefault(row["label"], {})[dataset] = _our_result(row, table, content, beside.get(dataset))
+    return _with_references([*theirs, *ours.items()], table.reference)
 
 
-def _our_result(row: dict[str, str], content: dict, seeds: list[int] | None) -> Result:
-    matching = row["matching"]
-    if content and matching not in content["results"]:
-        raise UserError(
-            f"table row {row['label']!r}: {row['dataset']}/{row['model']} was not evaluated under {matching!r}; "
-            f"add it to models.{row['model']}.also, or choose one of {', '.join(content['results'])}"
-        )
-    seeds = content.get("seeds", []) if seeds is None else seeds
-    measured = content.get("results", {}).get(matching, {})
-    values = {
-        measure: [100 * measured[measure]["values"][str(seed)] for seed in seeds if str(seed) in summary["values"]]
-        for measure, summary in measured.items()
+def _with_references(rows: list[Line], reference: str | None) -> list[Line]:
+    """The rows, each result with that of the row `reference` on its dataset: published numbers with published ones."""
+    known = {
+        (dataset, result.asked is None): result
+        for label, results in rows
+        for dataset, result in results.items()
+        if label == reference
     }
-    return Result(values, len(seeds), row["model"], matching)
+    return [
+        (label, {name: replace(one, reference=known.get((name, one.asked is None))) for name, one in results.items()})
+        if label != reference
+        else (label, results)
+        for label, results in rows
+    ]
+
+
+def datasets_of_table(table: Table) -> list[str]:
+    """The datasets of a table's columns, in the order of its rows."""
+    return list(dict.fromkeys(dataset for row in table.rows for dataset in datasets_of(row)))
+
+
+def _published_beside(row: Row, table: Table, theirs: dict[str, dict[str, Result]]) -> dict[str, Result]:
+    """The published row that a row of ours repeats, by dataset; nothing if there is none."""
+    if "published" in row and row["published"] not in theirs:
+        known = ", ".join(theirs) or "none"
+        raise UserError(f"table row {row['label']!r}: the paper has no row {row['published']!r}; it has {known}")
+    return theirs.get(row.get("published", row["label"]), {})
+
+
+def _our_result(row: Row, table: Table, content: dict, beside: Result | None) -> Result:
+    matching, results = row["matching"], content.get("results", {})
+    if content and matching not in results:
+        raise UserError(
+            f"table row {row['label']!r}: {content['dataset']}/{row['model']} was not evaluated under {matching!r}; "
+            f"add it to models.{row['model']}.also, or choose one of {', '.join(results)}"
+        )
+    seeds = content.get("seeds", []) if table.seeds is None else table.seeds
+    return Result(
+        {measure: _of_seeds(summary["values"], seeds) for measure, summary in results.get(matching, {}).items()},
+        len(seeds),
+        row["model"],
+        matching,
+        content.get("recipe", ""),
+        content.get("batch_size"),
+        {measure: beside.mean(measure) for measure in beside.values} if beside else {},
+        table.tolerance,
+    )
+
+
+def _of_seeds(values: dict[str, float], seeds: list[int]) -> dict[int, float]:
+    """What was measured with these seeds, in percent."""
+    return {seed: 100 * values[str(seed)] for seed in seeds if str(seed) in values}
 
 
 def published_lines(name: str | None, datasets: list[str]) -> list[Line]:
@@ -89,7 +172,7 @@ def published_lines(name: str | None, datasets: list[str]) -> list[Line]:
     """
     if name is None:
         return []
-    content = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    content = published()
     found = []
     for row in content["tables"][name]:
         given = {
@@ -101,79 +184,11 @@ def published_lines(name: str | None, datasets: list[str]) -> list[Line]:
     return found
 
 
+def published() -> dict:
+    """The paper's numbers, with their source and what of them could not be read."""
+    return json.loads(PUBLISHED.read_text(encoding="utf-8"))
+
+
 def _published(measures: list[str], numbers: list[float | None]) -> Result:
     given = zip(measures, numbers, strict=True)
-    return Result({measure: [number] for measure, number in given if number is not None}, None)
-
-
-def markdown(table: Table, rows: list[Line]) -> str:
-    """The table in Markdown, with a note on what the numbers are."""
-    header, body = _grid(table, rows)
-    ruled = [header, ["---", *["---:"] * (len(header) - 1)], *body]
-    text = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in ruled)
-    return f"**{table.title}**\n\n{text}\n\n{_note(table)}\n"
-
-
-def tex(table: Table, rows: list[Line]) -> str:
-    """The table as LaTeX (package booktabs)."""
-    header, body = _grid(table, rows)
-    ruled = ["\\toprule", _tex_line(header), "\\midrule", *map(_tex_line, body), "\\bottomrule"]
-    columns = "l" + "r" * (len(header) - 1)
-    return "\n".join(
-        [
-            "\\begin{table}\n\\centering",
-            f"\\caption{{{_escaped(table.title)}. {_escaped(_note(table))}}}",
-            f"\\begin{{tabular}}{{{columns}}}",
-            *ruled,
-            "\\end{tabular}\n\\end{table}\n",
-        ]
-    )
-
-
-def comma_separated(rows: list[Line]) -> str:
-    """One line a label and dataset with all measures in percent, mean and spread; empty where there is none."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    spreads = [f"{measure} spread" for measure in MEASURES]
-    writer.writerow(["label", "dataset", "model", "matching", "runs", *MEASURES, *spreads])
-    for label, results in rows:
-        for dataset, result in results.items():
-            numbers = [result.mean(measure) for measure in MEASURES] + [result.spread(measure) for measure in MEASURES]
-            shown = ["" if number is None else f"{number:.3f}" for number in numbers]
-            writer.writerow([label, dataset, result.model, result.matching, result.runs(), *shown])
-    return text.getvalue()
-
-
-def _grid(table: Table, rows: list[Line]) -> tuple[list[str], list[list[str]]]:
-    datasets = list(dict.fromkeys(row["dataset"] for row in table.rows))
-    prefix = {dataset: f"{dataset} " if len(datasets) > 1 else "" for dataset in datasets}
-    header = ["Method", *(prefix[dataset] + name for dataset in datasets for name in (*SHOWN.values(), "runs"))]
-    return header, [
-        [label, *(cell for dataset in datasets for cell in _cells(results.get(dataset)))] for label, results in rows
-    ]
-
-
-def _cells(result: Result | None) -> list[str]:
-    if result is None:
-        return [NOT_GIVEN] * (len(SHOWN) + 1)
-    return [*(result.shown(measure) for measure in SHOWN), result.runs()]
-
-
-def _note(table: Table) -> str:
-    ours = "In percent; mean ± sample standard deviation over runs, one a seed."
-    if table.published is None:
-        return ours
-    content = json.loads(PUBLISHED.read_text(encoding="utf-8"))
-    left_out = content["left_out"].get(table.published)
-    remark = f"; {left_out}" if left_out else ""
-    return f"{ours} Published rows: {table.published} of {content['source']}{remark}."
-
-
-def _tex_line(cells: list[str]) -> str:
-    return " & ".join(map(_escaped, cells)) + " \\\\"
-
-
-def _escaped(text: str) -> str:
-    for plain, escaped in {"&": "\\&", "%": "\\%", "_": "\\_", "#": "\\#", "±": "$\\pm$", "–": "--"}.items():
-        text = text.replace(plain, escaped)
-    return text.replace("“", "``").replace("”", "''")
+    return Result({measure: {0: number} for measure, number in given if number is not None}, None)

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 
+from parsing.config import overlaid
 from reid.config import Config, load
 from tests.people import People, draw, stage, write_true_labels
 
@@ -30,5 +31,6 @@ def people(tmp_path_factory) -> People:
 
 @pytest.fixture(scope="session")
 def config() -> Config:
-    """The project's own config.yaml."""
-    return load(yaml.safe_load((PROJECT / "config.yaml").read_text()))
+    """The project's own config.yaml, with paper.yaml laid over it."""
+    content = (yaml.safe_load((PROJECT / name).read_text()) for name in ("config.yaml", "paper.yaml"))
+    return load(overlaid(*content))

@@ -19,10 +19,12 @@ class Summary(Section):
     matching: str
     also: list[str]
     seeds: list[int]
+    recipe: str
+    batch_size: int  # of training, in images
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", required=True, help="JSON: dataset, model, matching, also, seeds")
+    parser.add_argument("--config", required=True, help="JSON: what `Summary` holds")
     parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="seed{seed}/{matching}.json files")
     parser.add_argument("--summary", type=Path, required=True, help="output JSON")
 

@@ -6,12 +6,21 @@ from pathlib import Path
 
 from artefacts.errors import UserError
 from artefacts.files import write_text
+from parsing.config import Section
 from reid.config import Table
-from reid.tables import comma_separated, lines, markdown, tex
+from reid.table_formats import comma_separated, markdown, tex
+from reid.tables import lines
+
+
+class Settings(Section):
+    """The slice of the configuration that decides this stage."""
+
+    table: Table
+    missing: list[str]  # files of the user's for want of which rows are not run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", required=True, help="entry of `tables`, JSON")
+    parser.add_argument("--config", required=True, help="JSON: table, missing")
     parser.add_argument("--metrics", type=Path, nargs="*", default=[], help="metrics.json of the rows' models")
     parser.add_argument("--csv", type=Path, required=True)
     parser.add_argument("--markdown", type=Path, required=True)
@@ -19,12 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    table = Table.model_validate_json(arguments.config)
-    rows = lines(table, [_read(path) for path in arguments.metrics])
+    settings = Settings.model_validate_json(arguments.config)
+    rows = lines(settings.table, [_read(path) for path in arguments.metrics])
+    page = markdown(settings.table, rows, settings.missing)
     write_text(arguments.csv, comma_separated(rows))
-    write_text(arguments.tex, tex(table, rows))
-    write_text(arguments.markdown, markdown(table, rows))
-    print(markdown(table, rows))
+    write_text(arguments.tex, tex(settings.table, rows, settings.missing))
+    write_text(arguments.markdown, page)
+    print(page)
 
 
 def _read(path: Path) -> dict:

@@ -84,7 +84,8 @@ def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     for name in COPIED:
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(PROJECT / "config.yaml", folder)
+    for name in ("config.yaml", "paper.yaml"):
+        shutil.copy(PROJECT / name, folder)
     write(folder / "resources/pifpaf/small.safetensors", "weights")
     write(folder / "stub/python", STUB).chmod(0o755)
     result = Workflow(folder).snakemake("--resources", "gpu=2")

@@ -28,6 +28,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config["datasets"]["synthetic"]["synthetic"] |= {"identities": 12, "images": 6, "distractors": 4}
     config["models"]["small"]["training"] |= {"epochs": 1, "identities": 3, "images": 2}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    shutil.copy(PROJECT / "paper.yaml", folder)
     result = snakemake(folder)
     assert result.returncode == 0, result.stdout + result.stderr
     return folder

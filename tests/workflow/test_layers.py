@@ -10,13 +10,14 @@ from artefacts.provenance import import_closure
 
 PROJECT = Path(__file__).resolve().parents[2]
 LAYERS = (
-    "dataset_config",
+    "dataset_config training_config",
     "report_config",
     "config",
     "types",
     "data model losses",
     "training evaluation",
     "tables report",
+    "table_formats",
     "stages",
     "__main__",
 )

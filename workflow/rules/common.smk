@@ -31,7 +31,9 @@ from artefacts.errors import UserError
 from artefacts.files import sha256_of
 from artefacts.provenance import code_digest
 from parsing.config import Checkpoint, PartLabels
-from reid.config import ImageFolder, Model, ModelInUse, load
+from reid.config import ImageFolder, Model, ModelInUse, datasets_of, load
+
+SO_FAR = ".so_far"  # behind a table's name: of what was run, without running anything
 
 # Bad input leaves by sys.exit, one line: Snakemake would wrap a WorkflowError in lines about its own insides.
 try:
@@ -51,7 +53,7 @@ wildcard_constraints:
     matching=names(CONFIG.matchings),
     pifpaf=names(name for name, network in CONFIG.pifpaf.items() if network.training),
     scheme=names(CONFIG.schemes),
-    table=names(CONFIG.tables),
+    table=f"({names(CONFIG.tables)})({re.escape(SO_FAR)})?",
     seed=r"\d+",
     shard=r"\d+-of-\d+",
 
@@ -73,9 +75,14 @@ def optional(flag, name):
     return lambda wildcards, input: f"{flag} {quote(input[name])}" if input[name] else ""
 
 
+def at_hand(path):
+    """Whether a file or folder exists, or a rule makes it."""
+    return Path(path).exists() or Path(path).parts[0] == "results"
+
+
 def present(path, advice):
-    """`path`, if it exists or a rule makes it; else the end of the run with one line that says how to get it."""
-    if not Path(path).exists() and Path(path).parts[0] != "results":
+    """`path`, if it is at hand; else the end of the run with one line that says how to get it."""
+    if not at_hand(path):
         sys.exit(f"error: {path} is missing: {advice}")
     return path
 

@@ -84,11 +84,37 @@ def metrics_of_seeds(wildcards):
     )
 
 
+def cells_of(wildcards):
+    """Dataset and model of each number of a table, once."""
+    rows = CONFIG.tables[wildcards.table.removesuffix(SO_FAR)].rows
+    return dict.fromkeys((dataset, row["model"]) for row in rows for dataset in datasets_of(row))
+
+
+def missing_for(dataset, model):
+    """Files that a model on a dataset needs from the user, and that are not there."""
+    head, weights = CONFIG.model(model).head, CONFIG.model(model).backbone.weights
+    wanted = [CONFIG.datasets[name].root for name in (dataset, trained_on(dataset))]
+    if head.attention != "stripes":
+        labelled = (dataset, trained_on(dataset)) if head.attention == "labels" else (trained_on(dataset),)
+        wanted += [CONFIG.pifpaf[CONFIG.datasets[name].pifpaf].weights for name in labelled]
+    wanted += [] if weights in (None, "imagenet") else [weights]
+    return [path for path in dict.fromkeys(wanted) if not at_hand(path)]
+
+
+def missing_for_table(wildcards):
+    """Files for want of which cells of a table are not run."""
+    if wildcards.table.endswith(SO_FAR):
+        return []
+    return list(dict.fromkeys(path for cell in cells_of(wildcards) for path in missing_for(*cell)))
+
+
 def metrics_of_rows(wildcards):
-    """Metrics behind the rows of a table; those of datasets that are not at hand stand there as not run."""
-    rows = [row for row in CONFIG.tables[wildcards.table].rows if at_hand(row["dataset"])]
-    return list(dict.fromkeys(f"results/{row['dataset']}/{row['model']}/metrics.json" for row in rows))
+    """Metrics behind a table, of all that can be run here; of nothing, if the table of what was run is asked for."""
+    run = [] if wildcards.table.endswith(SO_FAR) else [cell for cell in cells_of(wildcards) if not missing_for(*cell)]
+    return [f"results/{dataset}/{model}/metrics.json" for dataset, model in run]
 
 
-def at_hand(dataset):
-    return CONFIG.datasets[dataset].synthetic is not None or Path(CONFIG.datasets[dataset].root).exists()
+def metrics_found(wildcards):
+    """Metrics of the other cells of a table that are there: from an earlier run, or from elsewhere."""
+    cells = (f"results/{dataset}/{model}/metrics.json" for dataset, model in cells_of(wildcards))
+    return [path for path in cells if path not in metrics_of_rows(wildcards) and Path(path).exists()]

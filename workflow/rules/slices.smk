@@ -52,7 +52,8 @@ def evaluate_slice(wildcards):
 
 def summarise_slice(wildcards):
     model, seeds = CONFIG.model(wildcards.model), CONFIG.datasets[wildcards.dataset].seeds
-    return slice_of(**dict(wildcards.items()), matching=model.matching, also=model.also, seeds=seeds)
+    reported = {"matching": model.matching, "also": model.also, "seeds": seeds, "recipe": model.recipe}
+    return slice_of(**dict(wildcards.items()), **reported, batch_size=model.training.batch_size)
 
 
 def rank_slice(wildcards):
@@ -65,4 +66,5 @@ def attention_slice(wildcards):
 
 
 def tabulate_slice(wildcards):
-    return slice_of(**dict(CONFIG.tables[wildcards.table]))
+    table = CONFIG.tables[wildcards.table.removesuffix(SO_FAR)]
+    return slice_of(table=table, missing=missing_for_table(wildcards))

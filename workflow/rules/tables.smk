@@ -1,6 +1,7 @@
 # Contract: metrics of many models -> the paper's tables, published rows beside ours.
-#   results/{dataset}/{model}/metrics.json of every row of tables.*
-#   results/tables/{table}.csv, .md, .tex
+#   results/{dataset}/{model}/metrics.json of every row of tables.* whose dataset and weights are at hand
+#   results/tables/{table}.csv, .md, .tex          other rows show the metrics.json that is there, or "not run"
+#   results/tables/{table}.so_far.csv, .md, .tex   all rows do: nothing is run
 
 
 rule tabulate:
@@ -21,8 +22,10 @@ rule tabulate:
         config=tabulate_slice,
         code=code_digest("reid.stages.tabulate"),
         published=sha256_of(PROJECT / "reid" / "published.json"),
+        found=metrics_found,
+        digests=lambda wildcards: [sha256_of(path) for path in metrics_found(wildcards)],
     message:
         "Writing table {wildcards.table}"
     shell:
-        "python -m reid tabulate --config {params.config:q} --metrics {input:q} --csv {output.csv:q}"
+        "python -m reid tabulate --config {params.config:q} --metrics {input:q} {params.found:q} --csv {output.csv:q}"
         " --markdown {output.markdown:q} --tex {output.tex:q} > {log:q} 2>&1"
