@@ -3,7 +3,7 @@
 import csv
 import itertools
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from artefacts.errors import UserError
@@ -23,6 +23,8 @@ class ImageRow(NamedTuple):
     width: int  # pixels; 0 if the image cannot be read
     height: int
     sha256: str  # of the file's bytes
+    identity_name: str = ""  # what the dataset calls the identity; any text
+    camera_name: str = ""  # what the dataset calls the camera; empty where it knows none
 
     @property
     def readable(self) -> bool:
@@ -31,9 +33,11 @@ class ImageRow(NamedTuple):
 
 
 def is_inside(key: str) -> bool:
-    """Whether a key stays below the root that it is joined to: relative, without `..`, with forward slashes."""
+    """Whether a key stays below the root it is joined to: relative, without `..` or drive, with forward slashes."""
     path = PurePosixPath(key)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and not set("\\\0:") & set(key)
+    if not path.parts or path.is_absolute() or PureWindowsPath(key).drive:
+        return False
+    return ".." not in path.parts and not set("\\\0") & set(key)
 
 
 def write_manifest(path: Path, rows: Iterable[ImageRow]) -> None:
@@ -65,10 +69,10 @@ def read_manifest(path: Path, split: str | None = None) -> list[ImageRow]:
 
 def _parsed(path: Path, number: int, fields: list[str]) -> ImageRow:
     try:
-        key, split, *numbers, sha256 = fields
-        row = ImageRow(key, split, *map(int, numbers), sha256)
+        key, split, *numbers, sha256, identity_name, camera_name = fields
+        row = ImageRow(key, split, *map(int, numbers), sha256, identity_name, camera_name)
     except (ValueError, TypeError):
-        raise _malformed(path, number, "does not hold the seven columns") from None
+        raise _malformed(path, number, f"does not hold the {len(ImageRow._fields)} columns") from None
     if not is_inside(row.key):
         raise _malformed(path, number, f"the key {row.key!r} leads outside the dataset")
     if row.split not in SPLITS:

@@ -1,95 +1,154 @@
-"""What must hold of a dataset before anything is computed from it, and what its user should at least be told."""
+"""What a search in a dataset can find at all, and what is wrong with it: the protocol of Market-1501 (Section 4.1).
+
+Every query is compared with the whole gallery. Gallery images of its identity are positives if another camera took
+them; those of its own camera are left out. A query without a positive is left out of all means.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple
 
-from artefacts.errors import UserError
 from reid.data.manifest import DISTRACTOR, ImageRow
+from reid.dataset_config import Finding
+
+TEST = ("query", "gallery")
 
 
-def check_counts(rows: Sequence[ImageRow], expected: dict[str, int], where: str) -> None:
-    """Raises UserError if a split does not have the `expected` number of images; `where` is the dataset's entry."""
-    found = Counter(row.split for row in rows)
-    wrong = [f"{split} has {found[split]:,} images instead of {count:,}" for split, count in expected.items()
-             if found[split] != count]  # fmt: skip
-    if wrong:
-        raise UserError(
-            f"{where}: {', '.join(wrong)}; complete the copy, or change {where}.expected in config.yaml if the "
-            "dataset is meant to be so (junk, identity -1, does not count)"
-        )
+class Reach(NamedTuple):
+    """What one query can find."""
+
+    query: ImageRow
+    positives: int  # gallery images of its identity from other cameras
+    left_out: int  # those from its own camera
 
 
-def check_splits(rows: Sequence[ImageRow], splits: Iterable[str], where: str) -> None:
-    """Raises UserError if one of `splits` has no image but junk, or none that can be read; `where` is the dataset."""
-    for split in splits:
-        readable = [row.readable for row in rows if row.split == split]
-        if not readable:
-            raise UserError(f"{where}: {split} holds only junk images (identity -1); add images of people to it")
-        if not any(readable):
-            raise UserError(f"{where}: {split} holds no image that can be read; copy its images again")
+class Problem(NamedTuple):
+    """One thing that is wrong with a dataset."""
+
+    name: Finding | Literal["unreadable"]
+    cases: list[str]  # keys or names
+    says: str  # what they are, in the plural
+    means: str  # what it does to the results
+    change: str  # what to do about it
+
+    def accepting(self, dataset: str) -> str:
+        """What to do to go on with the dataset as it is."""
+        if self.name == "unreadable":
+            return "set labels.unreadable to leave_out"
+        return f"add {self.name} to datasets.{dataset}.allow"
 
 
-def check_identities(rows: Sequence[ImageRow]) -> None:
-    """Raises UserError for a distractor outside the gallery, and for a training identity without a pair of images."""
-    for row in rows:
-        if row.identity == DISTRACTOR and row.split != "gallery":
-            raise UserError(f"{row.key}: identity 0 marks distractors of the gallery; number people from 1")
-    keys: dict[int, list[str]] = defaultdict(list)
-    for row in rows:
-        if row.split == "train":
-            keys[row.identity] += [row.key] if row.readable else []
-    lonely = [(identity, its_keys) for identity, its_keys in sorted(keys.items()) if len(its_keys) < 2]
-    if lonely:
-        identity, its_keys = lonely[0]
-        raise UserError(
-            f"training identity {identity:04d} has only {len(its_keys)} readable image{and_others(len(lonely))}; "
-            "sampling and triplets need two: add images of it, or move it out of the training folder"
-        )
-
-
-def warnings(rows: Sequence[ImageRow]) -> Iterator[str]:
-    """What is odd about a dataset but need not be wrong, a line each."""
+def reaches(rows: Iterable[ImageRow]) -> list[Reach]:
+    """What every readable query can find among the readable gallery images, in the order of the rows."""
+    rows = [row for row in rows if row.readable]
+    gallery = [row for row in rows if row.split == "gallery" and row.identity != DISTRACTOR]
+    of_identity = Counter(row.identity for row in gallery)
+    of_both = Counter((row.identity, row.camera) for row in gallery)
     queries = [row for row in rows if row.split == "query"]
-    seen_by: dict[int, set[int]] = defaultdict(set)
+    own = [of_both[row.identity, row.camera] for row in queries]
+    return [Reach(row, of_identity[row.identity] - left, left) for row, left in zip(queries, own, strict=True)]
+
+
+def problems(rows: Sequence[ImageRow], reach: Sequence[Reach]) -> list[Problem]:
+    """All that is wrong with a dataset, what spoils the results most first."""
+    found = [_shared(rows), *_same_content(rows), *_unreachable(reach), _no_cameras(reach, rows), *_images(rows)]
+    return [problem for problem in found if problem.cases]
+
+
+def _shared(rows: Sequence[ImageRow]) -> Problem:
+    trained = {row.identity for row in rows if row.split == "train"}
+    return Problem(
+        "shared_identities",
+        sorted({_person(row) for row in rows if row.split in TEST and row.identity in trained}),
+        "identities in both the training half and the test half",
+        "The network is asked about people whom it was trained to tell apart: results are too good.",
+        "Move all images of each of them into one half.",
+    )
+
+
+def _same_content(rows: Sequence[ImageRow]) -> Iterator[Problem]:
+    same: dict[str, list[ImageRow]] = defaultdict(list)
     for row in rows:
-        if row.split == "gallery":
-            seen_by[row.identity].add(row.camera)
-    absent = [row for row in queries if row.identity not in seen_by]
-    if absent:
-        yield f"{_some(absent, 'query')} of people whom the gallery does not show; evaluation leaves them out"
-    same = [row for row in queries if seen_by.get(row.identity) == {row.camera}]
-    if same:
-        yield f"{_some(same, 'query')} of people whom the gallery shows on the query's camera only; they are left out"
-    shared = {row.identity for row in rows if row.split == "train"} & {row.identity for row in queries}
-    if shared:
-        yield f"{len(shared)} identities (first {min(shared)}) are in both train and query; the two halves share nobody"
-    unreadable = [row for row in rows if not row.readable]
-    if unreadable:
-        yield f"{_some(unreadable, 'image')} that cannot be read; `labels.unreadable` says what becomes of them"
-    yield from _duplicates(rows)
+        same[row.sha256].append(row)
+    copies = [group for group in same.values() if len(group) > 1]
+    yield Problem(
+        "copies",
+        [_keys(group) for group in copies if _makes_easier(group)],
+        "images with the same content in two splits",
+        "A query that was trained on, or finds its own copy, is right without any recognition: results are too good.",
+        "Delete one file of each pair.",
+    )
+    yield Problem(
+        "contradictions",
+        [_keys(group) for group in copies if len({row.identity for row in group}) > 1],
+        "images with the same content under different identities",
+        "At least one of the identities is wrong, and right answers count as wrong.",
+        "Look at each image, keep the file of the right identity and delete the other.",
+    )
 
 
-def _duplicates(rows: Iterable[ImageRow]) -> Iterator[str]:
-    same_content: dict[str, list[ImageRow]] = defaultdict(list)
-    for row in rows:
-        same_content[row.sha256].append(row)
-    across = [same for same in same_content.values() if len({row.split for row in same}) > 1]
-    if across:
-        yield f"{len(across)} files are in several splits with the same content: first {_keys(across[0])}"
-    between = [same for same in same_content.values() if len({row.identity for row in same}) > 1]
-    if between:
-        yield f"{len(between)} files have the same content under different identities: first {_keys(between[0])}"
+def _makes_easier(group: list[ImageRow]) -> bool:
+    """Whether equal images make a search easier: they are in both halves, or are query and positive of each other."""
+    splits = {row.split for row in group}
+    if "train" in splits:
+        return len(splits) > 1
+    gallery = [row for row in group if row.split == "gallery"]
+    queries = [row for row in group if row.split == "query"]
+    return any(one.identity == other.identity and one.camera != other.camera for one in queries for other in gallery)
 
 
-def _keys(rows: list[ImageRow]) -> str:
-    return " and ".join(row.key for row in rows[:2])
+def _unreachable(reach: Sequence[Reach]) -> Iterator[Problem]:
+    lost = [one for one in reach if not one.positives]
+    yield Problem(
+        "absent",
+        [one.query.key for one in lost if not one.left_out],
+        "queries of people whom the gallery does not show",
+        "Nobody could find them; evaluation leaves them out of all means.",
+        "Add images of these people to the gallery, from another camera, or remove the queries.",
+    )
+    yield Problem(
+        "one_camera",
+        [one.query.key for one in lost if one.left_out],
+        "queries of people whom the gallery shows on the query's own camera only",
+        "Images of the query's camera are left out, so nothing is left to be found; evaluation leaves the queries out.",
+        "Add images of these people from another camera, check the camera numbers, or remove the queries.",
+    )
 
 
-def _some(rows: list[ImageRow], kind: str) -> str:
-    plural = {"query": "queries", "image": "images"}[kind]
-    return f"{len(rows)} {plural} (first {rows[0].key})"
+def _no_cameras(reach: Sequence[Reach], rows: Sequence[ImageRow]) -> Problem:
+    gallery = {row.camera for row in rows if row.split == "gallery" and row.identity != DISTRACTOR}
+    apart = not gallery & {one.query.camera for one in reach}
+    return Problem(
+        "no_cameras",
+        [one.query.key for one in reach] if apart else [],
+        "queries whose camera took no gallery image of a person, which are all",
+        "Nothing is left out. Where cameras are not known, images taken within a second of each other count as found "
+        "again, and results are better than across cameras.",
+        "Give the images their cameras. If there are none, as in Occluded-ReID, allow it.",
+    )
 
 
-def and_others(count: int) -> str:
-    """Words for the others of `count` cases of which the first has been named; none if it is the only one."""
-    return f" (and {count - 1} more like it)" if count > 1 else ""
+def _images(rows: Sequence[ImageRow]) -> Iterator[Problem]:
+    trained = Counter(_person(row) for row in rows if row.split == "train" and row.readable)
+    yield Problem(
+        "single_images",
+        sorted(person for person, count in trained.items() if count == 1),
+        "training identities with a single readable image",
+        "Batches repeat it, and a triplet pairs it with itself, which teaches little.",
+        "Add images of these people, or move them into the gallery.",
+    )
+    yield Problem(
+        "unreadable",
+        [row.key for row in rows if not row.readable],
+        "images that cannot be read",
+        "They are neither labelled nor trained on, nor searched for, nor found.",
+        "Copy these files again or delete them.",
+    )
+
+
+def _person(row: ImageRow) -> str:
+    return row.identity_name or str(row.identity)
+
+
+def _keys(group: Iterable[ImageRow]) -> str:
+    return " = ".join(row.key for row in group)

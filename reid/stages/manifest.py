@@ -11,11 +11,14 @@ from artefacts.errors import UserError
 from artefacts.images import UnreadableImage, read_rgb
 from artefacts.progress import track
 from parsing.config import Section
-from reid.config import ImageFolder, Name
-from reid.data import protocol
+from reid.data import checks
 from reid.data.manifest import SPLITS, ImageRow, write_manifest
-from reid.data.readers import JUNK, contained, list_folder, parse_key, read_index
-from reid.data.readers import Name as ImageName
+from reid.data.readers import read_folder
+from reid.data.readers.files import contained
+from reid.data.readers.market1501 import name_of_drawn, read_index
+from reid.data.readers.names import JUNK
+from reid.data.readers.names import Name as ImageName
+from reid.dataset_config import ImageFolder, Name
 
 
 class ManifestConfig(Section):
@@ -34,20 +37,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     config = ManifestConfig.model_validate_json(arguments.config)
-    root = Path(config.dataset.root)
+    root, where = Path(config.dataset.root), f"datasets.{config.name}"
     digests = read_index(arguments.index) if arguments.index else None
     splits = SPLITS[1:] if config.dataset.trains_on else SPLITS
-    names = [parse_key(key) for key in digests or list_folder(root, config.name, splits)]
+    drawn = [name_of_drawn(key) for key in digests or ()]
+    names = drawn or read_folder(config.dataset, splits, config.name)
     used = [name for name in names if name.identity != JUNK]
+    checks.check_keys((name.key for name in used), where)
     with ThreadPoolExecutor(arguments.threads) as pool:
         rows = list(track(pool.map(partial(_examine, root), used), "reading images", "image", len(used)))
     if digests:
         _must_be_as_drawn(root, rows, digests)
-    protocol.check_splits(rows, splits, f"datasets.{config.name}")
-    protocol.check_counts(rows, config.dataset.expected, f"datasets.{config.name}")
-    protocol.check_identities(rows)
-    for line in protocol.warnings(rows):
-        print(f"warning: {root}: {line}", file=sys.stderr)
+    checks.check_splits(rows, splits, where)
+    checks.check_counts(rows, config.dataset.expected, where)
+    checks.check_distractors(rows)
     counts = ", ".join(f"{sum(row.split == split for row in rows):,} {split}" for split in SPLITS)
     print(f"{root}: {counts} images; {len(names) - len(used):,} junk images left out", file=sys.stderr)
     write_manifest(arguments.manifest, rows)
@@ -61,17 +64,19 @@ def _examine(root: Path, name: ImageName) -> ImageRow:
     except OSError as error:
         raise UserError(f"{path}: cannot be opened ({error.strerror}); put the file back") from None
     try:
-        size = read_rgb(content).size
+        width, height = read_rgb(content).size
     except UnreadableImage as reason:
         print(f"warning: {path}: {reason}", file=sys.stderr)
-        size = (0, 0)
-    return ImageRow(*name, *size, hashlib.sha256(content).hexdigest())
+        width, height = 0, 0
+    sha256 = hashlib.sha256(content).hexdigest()
+    key, split, identity, camera, identity_name, camera_name = name
+    return ImageRow(key, split, identity, camera, width, height, sha256, identity_name, camera_name)
 
 
 def _must_be_as_drawn(root: Path, rows: list[ImageRow], digests: dict[str, str]) -> None:
     changed = [row.key for row in rows if row.sha256 != digests[row.key]]
     if changed:
+        others = f" (and {len(changed) - 1} more like it)" if len(changed) > 1 else ""
         raise UserError(
-            f"{root / changed[0]}: is not as it was drawn{protocol.and_others(len(changed))}; delete {root} and "
-            "run the draw rule again"
+            f"{root / changed[0]}: is not as it was drawn{others}; delete {root} and run the draw rule again"
         )

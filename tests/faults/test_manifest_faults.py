@@ -1,5 +1,6 @@
 """A bad dataset or manifest stops with one line that names the place and the remedy, and leaves nothing behind."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from artefacts.errors import UserError
+from reid.data.checks import check_counts
 from reid.data.manifest import ImageRow, read_manifest, write_manifest
-from reid.data.readers import parse_key
+from reid.data.readers.market1501 import name_of_drawn
 from tests.people import stage
 
 
@@ -59,10 +61,26 @@ def test_a_missing_dataset(refused, tmp_path):
     assert "nothing is downloaded" in line
 
 
-def test_a_dataset_one_folder_deeper(refused, copy, tmp_path):
-    shutil.move(copy, tmp_path / "data" / "Market-1501-v15.09.15")
+def test_a_dataset_in_two_copies(refused, copy, tmp_path):
+    shutil.copytree(copy, tmp_path / "data" / "first")
+    shutil.move(copy, tmp_path / "data" / "second")
     line = refused(tmp_path / "data")
-    assert f"{tmp_path / 'data' / 'Market-1501-v15.09.15'} has; set datasets.own.root to that" in line
+    assert line.startswith(f"{tmp_path / 'data'}: holds two copies, first/bounding_box_train and second/bounding_box_")
+    assert line.endswith("set datasets.own.root to one of them")
+
+
+def test_an_archive_that_was_not_unpacked(refused, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "Market-1501-v15.09.15.zip").touch()
+    assert "; unpack Market-1501-v15.09.15.zip, or put the dataset there" in refused(tmp_path / "data")
+
+
+def test_a_dataset_that_is_there_in_part(refused, copy, tmp_path):
+    shutil.rmtree(copy / "query")
+    shutil.move(copy, tmp_path / "data" / "Market")
+    assert refused(tmp_path / "data").startswith(
+        f"{tmp_path / 'data' / 'Market'}: has no folder 'query'; put the dataset"
+    )
 
 
 def test_an_empty_split(refused, copy):
@@ -78,7 +96,9 @@ FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding
 def test_a_split_of_junk_alone(refused, copy, split):
     for number, image in enumerate(sorted((copy / FOLDERS[split]).iterdir())):
         image.rename(image.with_name(f"-1_c1s1_{number:06d}_01.jpg"))
-    assert refused(copy).startswith(f"datasets.own: {split} holds only junk images (identity -1)")
+    assert refused(copy).startswith(
+        f"datasets.own: {split} holds no image of a person (junk does not count); add images"
+    )
 
 
 @pytest.mark.parametrize("split", FOLDERS)
@@ -103,28 +123,38 @@ def test_a_wrong_name(refused, copy, name):
 
 def test_a_name_that_is_no_text(refused, copy):
     shutil.copy(one(copy, "query/*.jpg"), bytes(copy / "query") + b"/0001_c1_\xff.jpg")
-    assert r"'query/0001_c1_\udcff.jpg': is not named" in refused(copy)
+    assert r"query/0001_c1_\udcff.jpg': has a name that cannot be written down; rename the file" in refused(copy)
 
 
 @pytest.mark.parametrize(
-    ("expected", "words"), [(25, "has 24 images instead of 25"), (23, "has 24 images instead of 23")]
+    ("expected", "words"),
+    [
+        (25, "25 (1 missing: copied or unpacked in part)"),
+        (23, "23 (1 too many: images were added, or two versions are mixed)"),
+    ],
 )
 def test_another_number_of_images_than_expected(refused, copy, expected, words):
-    line = refused(copy, expected={"train": expected, "query": 12})
-    assert line.startswith(f"datasets.own: train {words}; complete the copy, or change datasets.own.expected")
+    line = refused(copy, expected={"train": expected, "query": 12, "gallery": 17})
+    assert line.startswith(
+        f"datasets.own: train has 24 images instead of {words}; gallery has 16 images instead of 17 (1"
+    )
+    assert "Complete the copy, or change datasets.own.expected" in line
 
 
-def test_a_training_identity_with_a_single_image(refused, copy):
-    for image in sorted(copy.glob("bounding_box_train/0003_*"))[1:]:
-        image.unlink()
-    assert refused(copy).startswith("training identity 0003 has only 1 readable image; sampling and triplets need two")
-
-
-def test_a_training_identity_with_a_single_readable_image(refused, copy):
-    for number in ("0002", "0003"):
-        for image in sorted(copy.glob(f"bounding_box_train/{number}_*"))[1:]:
-            image.write_bytes(b"no image")
-    assert refused(copy).startswith("training identity 0002 has only 1 readable image (and 1 more like it)")
+@pytest.mark.parametrize(
+    ("split", "expected", "found", "words"),
+    [
+        ("gallery", 15913, 13115, "2,798 missing: the distractors are missing, whose names begin with 0000"),
+        ("train", 15618, 16522, "904 too many: this is the training half of DukeMTMC-reID; convert it"),
+        ("train", 32621, 30248, "2,373 missing: the 2,373 images of list_val.txt are missing"),
+        ("train", 7365, 7368, "3 too many: these are the labeled boxes"),
+    ],
+)
+def test_well_known_differences_are_explained(split, expected, found, words):
+    rows = [ImageRow(f"{number}", split, 1, 1, 9, 9, "") for number in range(found)]
+    with pytest.raises(UserError, match=re.escape(words)):
+        check_counts(rows, {split: expected}, "datasets.own")
+    check_counts(rows, {split: found}, "datasets.own")
 
 
 def test_a_distractor_among_the_queries(refused, copy):
@@ -173,7 +203,7 @@ def test_a_missing_index(refused, copy, tmp_path):
 def test_an_index_that_leads_outside(refused, copy, key):
     (copy / "index.csv").write_text(f"key,sha256\n{key},0\n")
     line = refused(copy, copy / "index.csv")
-    assert "leads outside" in line or "does not lie in one of the folders" in line
+    assert "leads outside" in line or "is no image in one of the folders" in line
 
 
 def test_a_link_that_leads_outside(refused, copy, tmp_path):
@@ -225,7 +255,6 @@ def test_an_image_that_cannot_be_decoded_is_listed_without_size(accepted, copy, 
     assert (rows[f"query/{image.name}"].width, rows[f"query/{image.name}"].height) == (0, 0)
     assert sum(not row.readable for row in rows.values()) == 1
     assert f"warning: {image}: " in printed
-    assert "1 images (first" in printed
     assert REASONS[how] in printed
 
 
@@ -241,13 +270,13 @@ def test_files_of_other_systems_do_no_harm(accepted, copy, people):
         ("", "the first line must be key,split"),
         ("key,split\n", "the first line must be key,split"),
         ("\xff\xfe", "is not a manifest"),
-        ("{header}\na,query,1,1,9,9\n", "line 2: does not hold the seven columns"),
-        ("{header}\na,query,one,1,9,9,0\n", "line 2: does not hold the seven columns"),
-        ("{header}\na,query,1,1,9,9,0\nb,test,1,1,9,9,0\n", "line 3: the split 'test' is not one of"),
-        ("{header}\n../a,query,1,1,9,9,0\n", "line 2: the key '../a' leads outside"),
-        ("{header}\na,query,-1,1,9,9,0\n", "line 2: a number is negative"),
-        ("{header}\na,query,1,1,9,9,0\na,query,1,1,9,9,0\n", "line 3: a is repeated or out of order"),
-        ("{header}\nb,query,1,1,9,9,0\na,query,1,1,9,9,0\n", "line 3: a is repeated or out of order"),
+        ("{header}\na,query,1,1,9,9\n", "line 2: does not hold the 9 columns"),
+        ("{header}\na,query,one,1,9,9,0,,\n", "line 2: does not hold the 9 columns"),
+        ("{header}\na,query,1,1,9,9,0,,\nb,test,1,1,9,9,0,,\n", "line 3: the split 'test' is not one of"),
+        ("{header}\n../a,query,1,1,9,9,0,,\n", "line 2: the key '../a' leads outside"),
+        ("{header}\na,query,-1,1,9,9,0,,\n", "line 2: a number is negative"),
+        ("{header}\na,query,1,1,9,9,0,,\na,query,1,1,9,9,0,,\n", "line 3: a is repeated or out of order"),
+        ("{header}\nb,query,1,1,9,9,0,,\na,query,1,1,9,9,0,,\n", "line 3: a is repeated or out of order"),
     ],
 )
 def test_a_malformed_manifest(tmp_path, content, words):
@@ -274,7 +303,19 @@ def test_a_failed_write_leaves_the_old_manifest(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["manifest.csv"]
 
 
-@pytest.mark.parametrize("key", ["0001_c1.jpg", "train/0001_c1.jpg", "own/query/0001_c1.jpg"])
-def test_a_key_in_another_folder(key):
-    with pytest.raises(UserError, match="does not lie in one of the folders"):
-        parse_key(key)
+@pytest.mark.parametrize("key", ["0001_c1.jpg", "train/0001_c1.jpg", "own/query/0001_c1.jpg", "query/0001_c1.txt"])
+def test_a_drawn_image_in_another_folder(key):
+    with pytest.raises(UserError, match="is no image in one of the folders"):
+        name_of_drawn(key)
+
+
+def test_a_link_to_a_folder(refused, copy, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (copy / "query" / "more").symlink_to(tmp_path / "elsewhere")
+    assert refused(copy) == f"{copy / 'query' / 'more'}: is a link to a folder; put the folder itself there"
+
+
+def test_a_folder_of_distractors_that_is_another_split(refused, copy):
+    key = sorted(f"bounding_box_test/{image.name}" for image in (copy / "bounding_box_test").glob("[0-9]*"))[0]
+    line = refused(copy, options={"distractor_folder": "bounding_box_test"})
+    assert line.startswith(f"datasets.own: '{key}' is listed twice")

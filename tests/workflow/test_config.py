@@ -146,12 +146,10 @@ def test_a_row_has_all_its_keys(key):
 
 def test_a_dataset_cannot_train_on_one_that_trains_on_a_third():
     content = yaml.safe_load(CONTENT)
-    content["datasets"]["market1501"]["trains_on"] = "synthetic"
-    assert load(content).datasets["market1501"].trains_on == "synthetic"
-    content["datasets"]["occluded_duke"]["trains_on"] = "market1501"
-    with pytest.raises(
-        UserError, match=r"occluded_duke\.trains_on \(a dataset without it\): 'market1501' is not one of"
-    ):
+    content["datasets"]["dukemtmc"]["trains_on"] = "synthetic"
+    assert load(content).datasets["dukemtmc"].trains_on == "synthetic"
+    content["datasets"]["occluded_duke"]["trains_on"] = "dukemtmc"
+    with pytest.raises(UserError, match=r"occluded_duke\.trains_on \(a dataset without it\): 'dukemtmc' is not one of"):
         load(content)
 
 
