@@ -7,6 +7,8 @@ from artefacts.command import run
 STAGES = {
     "draw": "draw a synthetic dataset with its ground truth",
     "manifest": "list a dataset's images with split, identity, camera and digest",
+    "protocol": "say what a search in a dataset can find, and what is wrong with it",
+    "check": "stop where the protocol has findings that are not allowed",
     "import-backbone": "bring ImageNet weights that a package ships into timm's layout",
     "train": "train one model with one seed",
     "embed": "extract the embeddings of query and gallery",

@@ -6,8 +6,16 @@ def drawn_index(wildcards):
     name, dataset = wildcards.dataset, CONFIG.datasets[wildcards.dataset]
     if dataset.synthetic:
         return f"results/{name}/source/index.csv"
-    present(dataset.root, f"put the dataset there, or change datasets.{name}.root (datasets are never downloaded)")
+    advice = f"put the dataset there, or change datasets.{name}.root (docs/datasets.md says where it comes from)"
+    present(dataset.root, advice)
     return []
+
+
+def listed_table(wildcards):
+    """The table of a dataset of the user's that has one: an edit of it counts, even if its size stays the same."""
+    file = CONFIG.datasets[wildcards.dataset].options.file
+    advice = f"put the table there, or change datasets.{wildcards.dataset}.options.file"
+    return present(file, advice) if file else []
 
 
 def images_found(wildcards):

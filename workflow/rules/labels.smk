@@ -8,6 +8,7 @@
 
 rule fields:
     input:
+        accepted=ancient("results/{dataset}/accepted.txt"),
         manifest="results/{dataset}/manifest.csv",
         checkpoint=pifpaf_weights,
     output:

@@ -1,11 +1,17 @@
-# Contract: a dataset's folder, which is only read -> the list of its images.
+# Contract: a dataset's folder, which is only read -> the list of its images, and what a search in it can find.
 #   datasets.*.root, or results/{dataset}/source/index.csv where the workflow draws the dataset
-#   results/{dataset}/manifest.csv   key, split, identity, camera, width, height, sha256; one row an image
+#   results/{dataset}/manifest.csv    key, split, identity, camera, width, height, sha256, names; one row an image
+#   results/{dataset}/protocol.md     what is wrong with the dataset and what to change, in plain words
+#   results/{dataset}/protocol.json   the same, for rule check
+#   results/{dataset}/queries.csv     how many right answers each query can reach
+#   results/{dataset}/accepted.txt    only there if nothing is wrong but what datasets.*.allow accepts
+# Labels and embeddings wait for accepted.txt, as `ancient`: another `allow` makes nothing else run again.
 
 
 rule manifest:
     input:
         index=drawn_index,
+        table=listed_table,
     output:
         "results/{dataset}/manifest.csv",
     log:
@@ -25,3 +31,47 @@ rule manifest:
     shell:
         "python -m reid manifest --config {params.config:q} {params.index} --manifest {output:q}"
         " --threads {threads} 2>&1 | tee {log:q}"
+
+
+rule protocol:
+    input:
+        "results/{dataset}/manifest.csv",
+    output:
+        report=report("results/{dataset}/protocol.md", caption="../report/protocol.rst", category="Protocol"),
+        findings="results/{dataset}/protocol.json",
+        queries="results/{dataset}/queries.csv",
+    log:
+        "logs/{dataset}/protocol.log",
+    benchmark:
+        "benchmarks/results/{dataset}/protocol.tsv"
+    conda:
+        "../../envs/reid.yaml"
+    threads: 1
+    params:
+        config=protocol_slice,
+        code=code_digest("reid.stages.protocol"),
+    message:
+        "Saying what a search in {wildcards.dataset} can find"
+    shell:
+        "python -m reid protocol --config {params.config:q} --manifest {input:q} --report {output.report:q}"
+        " --findings {output.findings:q} --queries {output.queries:q} 2>&1 | tee {log:q}"
+
+
+rule check:
+    input:
+        "results/{dataset}/protocol.json",
+    output:
+        "results/{dataset}/accepted.txt",
+    log:
+        "logs/{dataset}/check.log",
+    benchmark:
+        "benchmarks/results/{dataset}/check.tsv"
+    conda:
+        "../../envs/reid.yaml"
+    threads: 1
+    params:
+        code=code_digest("reid.stages.check"),
+    message:
+        "Checking the protocol of {wildcards.dataset}"
+    shell:
+        "python -m reid check --findings {input:q} --accepted {output:q} 2>&1 | tee {log:q}"

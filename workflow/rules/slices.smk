@@ -14,6 +14,11 @@ def manifest_slice(wildcards):
     return slice_of(name=wildcards.dataset, dataset=ImageFolder.of(CONFIG.datasets[wildcards.dataset]))
 
 
+def protocol_slice(wildcards):
+    allow = CONFIG.datasets[wildcards.dataset].allow
+    return slice_of(name=wildcards.dataset, allow=allow, unreadable=CONFIG.labels.unreadable)
+
+
 def train_pifpaf_slice(wildcards):
     network = CONFIG.pifpaf[wildcards.pifpaf]
     return slice_of(training=network.training, size=network.size)

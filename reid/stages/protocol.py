@@ -1,0 +1,78 @@
+"""Say what a search in a dataset can find at all, and what is wrong with the dataset, in plain words."""
+
+import argparse
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from artefacts.files import replacing, write_json, write_text
+from artefacts.provenance import provenance
+from parsing.config import Section
+from reid.data.manifest import SPLITS, ImageRow, read_manifest
+from reid.data.protocol import Problem, Reach, problems, reaches
+from reid.data.protocol_report import report
+from reid.dataset_config import Finding, Name
+
+KEPT = 100  # cases of a finding in the JSON file
+
+
+class ProtocolConfig(Section):
+    """The slice of the configuration that this stage reads."""
+
+    name: Name
+    allow: list[Finding]
+    unreadable: Literal["fail", "leave_out"]  # of `labels`
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", required=True, help="name, allow, unreadable, JSON")
+    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--report", type=Path, required=True, help="output Markdown")
+    parser.add_argument("--findings", type=Path, required=True, help="output JSON, which stage check reads")
+    parser.add_argument("--queries", type=Path, required=True, help="output CSV: what each query can find")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    config = ProtocolConfig.model_validate_json(arguments.config)
+    allow = {*config.allow, *(["unreadable"] if config.unreadable == "leave_out" else [])}
+    rows = read_manifest(arguments.manifest)
+    reach = reaches(rows)
+    found = problems(rows, reach)
+    _write_queries(arguments.queries, reach)
+    write_text(arguments.report, report(config.name, rows, reach, found, allow))
+    record = provenance("reid.stages.protocol", config.model_dump(), {"manifest": arguments.manifest})
+    content = {"dataset": config.name, "report": str(arguments.report), "images": _counts(rows)}
+    content |= {"findings": [_finding(problem, config.name, allow) for problem in found], "provenance": record}
+    write_json(arguments.findings, content)
+    refused = [problem.name for problem in found if problem.name not in allow]
+    print(f"{arguments.report}: {len(found)} findings, not allowed: {', '.join(refused) or 'none'}")
+
+
+def _counts(rows: Iterable[ImageRow]) -> dict[str, dict[str, int]]:
+    of = {split: [row for row in rows if row.split == split] for split in SPLITS}
+    return {
+        split: {"images": len(mine), "unreadable": sum(not row.readable for row in mine)} for split, mine in of.items()
+    }
+
+
+def _finding(problem: Problem, dataset: str, allow: set[str]) -> dict:
+    return {
+        "name": problem.name,
+        "allowed": problem.name in allow,
+        "count": len(problem.cases),
+        "says": problem.says,
+        "change": problem.change,
+        "accept": problem.accepting(dataset),
+        "cases": problem.cases[:KEPT],
+    }
+
+
+def _write_queries(path: Path, reach: Iterable[Reach]) -> None:
+    lines = [
+        (one.query.key, one.query.identity, one.query.identity_name, one.query.camera, one.positives, one.left_out)
+        for one in reach
+    ]
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        header = ("key", "identity", "identity_name", "camera", "positives", "left_out_same_camera")
+        csv.writer(file, lineterminator="\n").writerows([header, *lines])
