@@ -132,12 +132,15 @@ def _by_mutually_visible_parts(precision: np.ndarray, parts: np.ndarray) -> list
 def _counts(file: Embeddings, found: Retrieval) -> dict[str, float]:
     query_identity, gallery_identity = file.query.identity, file.gallery.identity
     pairs = len(query_identity) * len(gallery_identity)
+    unreadable = file.provenance.get("unreadable", {})  # images that the manifest lists and nobody could embed
     compared = found.query_visible.sum(axis=0, dtype=np.int64) @ found.gallery_visible.sum(axis=0, dtype=np.int64)
     return {
         "queries": len(query_identity),
         "queries_without_positive": int((~found.measures.measured).sum()),
+        "queries_unreadable": unreadable.get("query", 0),
         "query_identities": len(np.unique(query_identity)),
         "gallery": len(gallery_identity),
+        "gallery_unreadable": unreadable.get("gallery", 0),
         "gallery_identities": len(np.unique(gallery_identity[gallery_identity > 0])),
         "distractors": int((gallery_identity <= 0).sum()),
         "pairs": pairs,

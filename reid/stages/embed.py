@@ -46,7 +46,8 @@ def run(arguments: argparse.Namespace) -> None:
     labels = _attended_labels(arguments.labels, trained)
     device = Accelerator().device
     network = trained.network.to(device, memory_format=torch.channels_last)
-    rows = {split: readable(read_manifest(arguments.manifest, split)) for split in SPLITS}
+    manifest = {split: read_manifest(arguments.manifest, split) for split in SPLITS}
+    rows = {split: readable(listed) for split, listed in manifest.items()}
     for split, listed in rows.items():
         if not listed:
             raise UserError(f"{arguments.manifest}: no readable image in split {split!r}")
@@ -54,6 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
     if labels is not None:
         inputs["labels"] = labels.path
     record = provenance("reid.stages.embed", settings.model_dump(mode="json"), inputs)
+    record["unreadable"] = {split: len(manifest[split]) - len(rows[split]) for split in SPLITS}
     names = [*HOLISTIC, *trained.part_names]
     size = settings.model.size
     with torch.inference_mode():

@@ -37,6 +37,9 @@ def run(arguments: argparse.Namespace) -> None:
     for name, result in results.items():
         print(f"{name}: mAP {result['measures']['mAP']:.1%}, rank-1 {result['measures']['rank-1']:.1%}")
     counts = result["counts"]
+    if counts["queries_unreadable"] or counts["gallery_unreadable"]:
+        unreadable = f"{counts['queries_unreadable']} queries and {counts['gallery_unreadable']} gallery images"
+        print(f"{unreadable} could not be read and take no part")
     if counts["queries_without_positive"]:
         left_out = f"{counts['queries_without_positive']} of {counts['queries']} queries"
         print(f"{left_out} have no image of another camera in the gallery and are left out of all means")
