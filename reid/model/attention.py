@@ -9,24 +9,48 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reid.config import Visibility
+from reid.model.appearance import AppearanceMap
 
 
-def part_classifier(channels: int, parts: int) -> nn.Conv2d:
-    """The pixel-wise part classifier P of Eq. 1: a 1x1 convolution to K + 1 scores a cell, without bias."""
-    classifier = nn.Conv2d(channels, parts + 1, kernel_size=1, bias=False)
-    nn.init.normal_(classifier.weight, std=0.001)
-    return classifier
+class PartClassifier(nn.Linear):
+    """The pixel-wise part classifier P of Eq. 1: K + 1 scores at each cell, G P^T, without bias."""
+
+    def __init__(self, channels: int, parts: int, bias: bool = False) -> None:
+        super().__init__(channels, parts + 1, bias)
+        nn.init.normal_(self.weight, std=0.001)
+
+    def forward(self, features: AppearanceMap) -> Float[Tensor, "N L h w"]:
+        return features.product(self.weight)
 
 
-def normalised_part_classifier(channels: int, parts: int) -> nn.Sequential:
-    """Batch normalisation of the appearance map, then a 1x1 convolution with bias to K + 1 scores a cell.
+class NormalisedPartClassifier(PartClassifier):
+    """Batch normalisation of the appearance map, then a product with bias: K + 1 scores at each cell.
 
-    Departs from the paper: the part classifier of the authors' released code, in place of Eq. 1's bare product.
+    Departs from the paper: the part classifier of the authors' released code, in place of Eq. 1's bare product. The
+    normalisation is folded into the product, W (a G + b) + c = (W a) G + (W b + c), so that no normalised map is built.
     """
-    convolution = nn.Conv2d(channels, parts + 1, kernel_size=1)
-    nn.init.normal_(convolution.weight, std=0.001)
-    nn.init.zeros_(convolution.bias)
-    return nn.Sequential(nn.BatchNorm2d(channels), convolution)
+
+    def __init__(self, channels: int, parts: int) -> None:
+        super().__init__(channels, parts, bias=True)
+        nn.init.zeros_(self.bias)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, features: AppearanceMap) -> Float[Tensor, "N L h w"]:
+        mean, variance = self._statistics(features)
+        scale = self.norm.weight * (variance + self.norm.eps).rsqrt()
+        return features.product(self.weight * scale, self.bias + self.weight @ (self.norm.bias - mean * scale))
+
+    def _statistics(self, features: AppearanceMap) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
+        """Mean and variance of every channel: in training the batch's, which the running ones then follow."""
+        norm = self.norm
+        if not self.training:
+            return norm.running_mean, norm.running_var
+        mean, variance = features.moments()
+        with torch.no_grad():
+            norm.running_mean.lerp_(mean, norm.momentum)
+            norm.running_var.lerp_(variance * features.cells / (features.cells - 1), norm.momentum)
+            norm.num_batches_tracked += 1
+        return mean, variance
 
 
 def attention_maps(scores: Float[Tensor, "N L h w"]) -> Float[Tensor, "N L h w"]:

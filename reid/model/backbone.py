@@ -1,11 +1,10 @@
 """Feature extractors of timm behind a contract of two attributes: `channels` and `stride`."""
 
 import timm
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
+from reid.model.appearance import AppearanceMap
 from reid.model.ibn import put_instance_norm
 
 
@@ -21,24 +20,31 @@ class Backbone(nn.Module):
         self.network = network
         self.channels = sum(network.feature_info.channels())
         self.stride = network.feature_info.reduction()[0]
+        self.channels_come_last = getattr(network, "output_fmt", None) == "NHWC"  # Swin and its kind
 
-    def forward(self, images: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N C h w"]:
-        finest, *coarser = self.network(images)
-        size = finest.shape[-2:]
-        raised = [functional.interpolate(level, size, mode="bilinear", align_corners=True) for level in coarser]
-        return torch.cat([finest, *raised], dim=1) if raised else finest
+    def forward(self, images: Float[Tensor, "N 3 H W"]) -> AppearanceMap:
+        levels = self.network(images)
+        return AppearanceMap([level.permute(0, 3, 1, 2) for level in levels] if self.channels_come_last else levels)
 
 
 def build_backbone(
-    name: str, levels: tuple[int, ...], last_stride: int | None, pretrained: bool, ibn: str | None = None
+    name: str,
+    levels: tuple[int, ...],
+    last_stride: int | None,
+    pretrained: bool,
+    ibn: str | None = None,
+    size: tuple[int, int] = (256, 128),
 ) -> Backbone:
     """A timm network as feature extractor.
 
     `levels` are timm's out_indices, finest first (-1 = the last); `last_stride` 1 takes the stride out of the last
     of them, as Bag of Tricks does with a ResNet's last stage. `pretrained` loads timm's ImageNet weights.
-    `ibn` "a" puts instance normalisation into a ResNet. Raises UserError if it is none.
+    `ibn` "a" puts instance normalisation into a ResNet. Raises UserError if it is none. `size` (height, width) is that
+    of the images, which transformers want to know.
     """
-    network = timm.create_model(name, pretrained=pretrained, features_only=True, out_indices=levels)
+    fixed = getattr(timm.get_pretrained_cfg(name, allow_unregistered=True), "fixed_input_size", False)
+    sized = {"img_size": size} if fixed else {}
+    network = timm.create_model(name, pretrained=pretrained, features_only=True, out_indices=levels, **sized)
     if ibn:
         put_instance_norm(network)
     backbone = Backbone(network)

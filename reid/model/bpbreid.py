@@ -8,16 +8,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reid.config import Head
+from reid.model.appearance import AppearanceMap
 from reid.model.attention import (
+    NormalisedPartClassifier,
+    PartClassifier,
     attention_maps,
     confidence_maps,
     foreground_map,
-    normalised_part_classifier,
-    part_classifier,
     stripe_maps,
 )
 from reid.model.backbone import Backbone
-from reid.model.pooling import Reduction, masked_mean, weighted_average
+from reid.model.pooling import Reduction, masses
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class BPBReID(nn.Module):
         self.parts, self.attention = parts, head.attention
         self.gathered: Callable[[Tensor], Tensor] = lambda share: share  # whole batches, where processes share them
         if head.attention == "learned":
-            classifier = {"plain": part_classifier, "normalised": normalised_part_classifier}[head.part_classifier]
+            classifier = {"plain": PartClassifier, "normalised": NormalisedPartClassifier}[head.part_classifier]
             self.part_classifier = classifier(backbone.channels, parts)
         width = head.reduction or backbone.channels
         reduced = ("global", "foreground", "parts") if head.reduction else ()
@@ -71,20 +72,19 @@ class BPBReID(nn.Module):
         `confidences` of the parts, 0..1 on a grid of their own, are the attention where it is that of the labels.
         """
         features = self.backbone(images)
-        with torch.autocast(features.device.type, enabled=False):
+        with torch.autocast(images.device.type, enabled=False):
             return self._heads(features.float(), confidences)
 
-    def _attend(self, features: Tensor, confidences: Tensor | None) -> tuple[Tensor | None, Tensor]:
+    def _attend(self, features: AppearanceMap, confidences: Tensor | None) -> tuple[Tensor | None, Tensor]:
         """Logits, if attention is learnt, and maps of the attention [N, L, h, w]."""
         if self.attention == "learned":
             scores = self.part_classifier(features)
             return scores, attention_maps(scores)
-        cells = tuple(features.shape[-2:])
         if self.attention == "labels":
-            return None, confidence_maps(confidences, cells)
-        return None, stripe_maps(self.parts, cells).to(features.device).expand(len(features), -1, -1, -1)
+            return None, confidence_maps(confidences, features.grid)
+        return None, stripe_maps(self.parts, features.grid).to(features.device).expand(len(features), -1, -1, -1)
 
-    def _heads(self, features: Float[Tensor, "N C h w"], confidences: Tensor | None) -> Output:
+    def _heads(self, features: AppearanceMap, confidences: Tensor | None) -> Output:
         scores, attention = self._attend(features, confidences)
         embeddings = pool_embeddings(features, attention, self.foreground_pooling, self.reductions)
         embeddings = {name: self.gathered(embedding) for name, embedding in embeddings.items()}
@@ -100,21 +100,24 @@ class BPBReID(nn.Module):
 
 
 def pool_embeddings(
-    features: Float[Tensor, "N C h w"],
+    features: AppearanceMap,
     attention: Float[Tensor, "N L h w"],
     foreground_pooling: str = "weighted",
     reductions: Mapping[str, nn.Module] | None = None,
 ) -> dict[str, Tensor]:
     """f_g, f_f, f_c and f_1..K of an appearance map and its attention maps (Eq. 3, Section 3.2.1).
 
-    `foreground_pooling` "mean" departs from the paper (`masked_mean`), as do `reductions` of pooled embeddings by name.
+    Departs from the paper: `foreground_pooling` "mean" divides the foreground by the number of cells, as the authors'
+    released code does, so that the embedding shrinks with the person's share of the image; and so do `reductions` of
+    pooled embeddings by name.
     """
-    pool = {"weighted": weighted_average, "mean": masked_mean}[foreground_pooling]
-    pooled = {
-        "parts": weighted_average(features, attention[:, 1:]),
-        "global": features.mean(dim=(2, 3)),
-        "foreground": pool(features, foreground_map(attention)[:, None])[:, 0],
-    }
+    foreground = foreground_map(attention)[:, None]
+    maps = torch.cat([torch.ones_like(foreground), foreground, attention[:, 1:]], dim=1)
+    mass = masses(maps)
+    if foreground_pooling == "mean":
+        mass = torch.cat([mass[:, :1], mass[:, :1], mass[:, 2:]], dim=1)  # that of the map of ones: all cells
+    averages = features.weighted_sum(maps) / mass[:, :, None]
+    pooled = {"global": averages[:, 0], "foreground": averages[:, 1], "parts": averages[:, 2:]}
     for name in reductions or {}:
         pooled[name] = reductions[name](pooled[name])
     return pooled | {"concatenated": pooled["parts"].flatten(1)}

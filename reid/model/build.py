@@ -24,20 +24,21 @@ def new_model(settings: Model, parts: int, identities: int) -> BPBReID:
     Raises UserError when those weights cannot be had.
     """
     necks = dict.fromkeys([*settings.loss.identity, *settings.after_bnneck])
-    return BPBReID(_weighted_backbone(settings.backbone), parts, identities, tuple(necks), settings.head)
+    backbone = _weighted_backbone(settings.backbone, settings.size)
+    return BPBReID(backbone, parts, identities, tuple(necks), settings.head)
 
 
-def _weighted_backbone(entry: BackboneEntry) -> Backbone:
-    backbone = _built(entry)
+def _weighted_backbone(entry: BackboneEntry, size: tuple[int, int]) -> Backbone:
+    backbone = _built(entry, size)
     if entry.weights not in (None, "imagenet"):
         _load_backbone(backbone, entry)
     return backbone
 
 
-def _built(entry: BackboneEntry) -> Backbone:
+def _built(entry: BackboneEntry, size: tuple[int, int]) -> Backbone:
     pretrained = entry.weights == "imagenet"
     try:
-        return build_backbone(entry.name, entry.levels, entry.last_stride, pretrained, entry.ibn)
+        return build_backbone(entry.name, entry.levels, entry.last_stride, pretrained, entry.ibn, size)
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(

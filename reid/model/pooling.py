@@ -1,30 +1,24 @@
 """From an appearance map and attention to embeddings (Section 3.2.1): pooling, and what may follow it."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from reid.model.appearance import AppearanceMap
 
 SMALLEST_MASS = 1e-6  # of a map, so that a map of zeros gives zeros
 
 
-def weighted_average(features: Float[Tensor, "N C h w"], maps: Float[Tensor, "N M h w"]) -> Float[Tensor, "N M C"]:
+def weighted_average(features: AppearanceMap, maps: Float[Tensor, "N M h w"]) -> Float[Tensor, "N M C"]:
     """GWAP: for each map, the mean of the features weighted by it (Eq. 3).
 
-    One batched matrix product; no tensor of size N x M x C x h x w is built.
+    No tensor of size N x M x C x h x w is built.
     """
-    flat = maps.flatten(2)
-    pooled = torch.bmm(flat, features.flatten(2).transpose(1, 2))
-    return pooled / flat.sum(dim=2, keepdim=True).clamp_min(SMALLEST_MASS)
+    return features.weighted_sum(maps) / masses(maps)[:, :, None]
 
 
-def masked_mean(features: Float[Tensor, "N C h w"], maps: Float[Tensor, "N M h w"]) -> Float[Tensor, "N M C"]:
-    """For each map, the mean over all cells of map x feature.
-
-    Departs from the paper: foreground pooling of the authors' released code, which does not divide by the map's mass
-    as Eq. 3 does, so that the embedding shrinks with the person's share of the image.
-    """
-    flat = maps.flatten(2)
-    return torch.bmm(flat, features.flatten(2).transpose(1, 2)) / flat.shape[2]
+def masses(maps: Float[Tensor, "N M h w"]) -> Float[Tensor, "N M"]:
+    """What the weighted sum is divided by (Eq. 3): each map's sum over all cells."""
+    return maps.sum(dim=(2, 3)).clamp_min(SMALLEST_MASS)
 
 
 class Reduction(nn.Module):

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from reid.config import Model
-from reid.model.attention import attention_maps, foreground_map, normalised_part_classifier
+from reid.model.appearance import AppearanceMap
+from reid.model.attention import NormalisedPartClassifier, attention_maps, foreground_map
 from reid.model.bpbreid import pool_embeddings
 from reid.model.build import load_model, new_model, save_model
-from reid.model.pooling import Reduction, masked_mean
+from reid.model.pooling import Reduction
+from tests.appearance import whole
 
 PARTS, IDENTITIES, REDUCED = 3, 7, 6
 
@@ -38,7 +40,7 @@ def standardised(values):
 
 def test_the_foreground_is_the_mean_over_all_cells_of_mask_x_feature():
     features, attention = random(2, 3, 4, 2), attention_maps(random(2, PARTS + 1, 4, 2, seed=2))
-    found = pool_embeddings(features, attention, "mean")["foreground"]
+    found = pool_embeddings(AppearanceMap([features]), attention, "mean")["foreground"]
     for n in range(2):
         for c in range(3):
             total = 0.0
@@ -50,16 +52,18 @@ def test_the_foreground_is_the_mean_over_all_cells_of_mask_x_feature():
 
 
 def test_the_mean_shrinks_with_the_mask_while_the_parts_do_not():
-    features, maps = random(1, 3, 4, 2), random(1, 2, 4, 2, seed=2).abs()
-    assert torch.allclose(masked_mean(features, maps / 2), masked_mean(features, maps) / 2)
-    parts = [pool_embeddings(features, maps / share, "mean")["parts"] for share in (1, 2)]
-    assert torch.allclose(*parts)
+    features, maps = AppearanceMap([random(1, 3, 4, 2)]), random(1, 2, 4, 2, seed=2).abs()
+    whole, half = (pool_embeddings(features, maps / share, "mean") for share in (1, 2))
+    assert torch.allclose(half["foreground"], whole["foreground"] / 2)
+    assert torch.allclose(half["parts"], whole["parts"])
 
 
 def test_parts_of_hardly_any_mass_are_divided_by_a_millionth():
     features = torch.full((1, 1, 2, 2), 5.0, dtype=torch.double)
     attention = torch.full((1, 2, 2, 2), 1e-8, dtype=torch.double)
-    assert pool_embeddings(features, attention, "mean")["parts"].item() == pytest.approx(5 * 4e-8 / 1e-6)
+    assert pool_embeddings(AppearanceMap([features]), attention, "mean")["parts"].item() == pytest.approx(
+        5 * 4e-8 / 1e-6
+    )
 
 
 def test_reduction_is_linear_normalisation_and_relu():
@@ -83,21 +87,21 @@ def test_all_parts_share_a_layer_and_its_statistics():
 
 
 def test_the_classifier_normalises_before_it_multiplies():
-    features, classifier = random(3, 4, 3, 2), normalised_part_classifier(4, PARTS).double()
-    convolution = classifier[1]
-    torch.nn.init.normal_(convolution.weight)
-    torch.nn.init.normal_(convolution.bias)
+    features, classifier = random(3, 4, 3, 2), NormalisedPartClassifier(4, PARTS).double()
+    torch.nn.init.normal_(classifier.weight)
+    torch.nn.init.normal_(classifier.bias)
     cells = [(n, row, column) for n in range(3) for row in range(3) for column in range(2)]
     normal = [standardised([features[n, c, row, column].item() for n, row, column in cells]) for c in range(4)]
-    scores = classifier(features)
+    scores = classifier(AppearanceMap([features]))
     for place, (n, row, column) in enumerate(cells):
         for k in range(PARTS + 1):
-            product = sum(convolution.weight[k, c, 0, 0].item() * normal[c][place] for c in range(4))
-            assert scores[n, k, row, column].item() == pytest.approx(product + convolution.bias[k].item(), rel=1e-6)
+            product = sum(classifier.weight[k, c].item() * normal[c][place] for c in range(4))
+            assert scores[n, k, row, column].item() == pytest.approx(product + classifier.bias[k].item(), rel=1e-6)
 
 
 def test_the_classifier_begins_at_a_thousandth():
-    weight, bias = normalised_part_classifier(2000, 8)[1].parameters()
+    classifier = NormalisedPartClassifier(2000, 8)
+    weight, bias = classifier.weight, classifier.bias
     assert weight.std().item() == pytest.approx(0.001, rel=0.05)
     assert weight.mean().item() == pytest.approx(0, abs=5e-5)
     assert not bias.any()
@@ -124,7 +128,7 @@ def test_the_foreground_mask_is_the_paper_s(settings):
     network = new_model(settings, PARTS, IDENTITIES).eval()
     images = torch.randn(2, 3, 64, 32)
     with torch.inference_mode():
-        output, features = network(images), network.backbone(images)
+        output, features = network(images), whole(network.backbone(images))
         mean = (features * foreground_map(output.attention)[:, None]).mean((2, 3))
         expected = network.reductions["foreground"](mean)
     assert torch.allclose(output.embeddings["foreground"], expected, atol=1e-5)

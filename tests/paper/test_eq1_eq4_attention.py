@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from reid.model.attention import attention_maps, foreground_map, part_classifier, visible_above, visible_by_argmax
+from reid.model.appearance import AppearanceMap
+from reid.model.attention import PartClassifier, attention_maps, foreground_map, visible_above, visible_by_argmax
 
 
 @pytest.fixture
@@ -15,14 +16,14 @@ def features():
 
 @pytest.fixture
 def attention(features):
-    return attention_maps(part_classifier(7, parts=5).double()(features * 400))
+    return attention_maps(PartClassifier(7, parts=5).double()(AppearanceMap([features * 400])))
 
 
 def test_eq1_is_a_softmax_of_products_at_each_cell(features):
-    classifier = part_classifier(7, parts=5).double()
+    classifier = PartClassifier(7, parts=5).double()
     torch.nn.init.normal_(classifier.weight)
-    maps = attention_maps(classifier(features))
-    weights = classifier.weight[:, :, 0, 0]
+    maps = attention_maps(classifier(AppearanceMap([features])))
+    weights = classifier.weight
     for n in range(3):
         for row in range(4):
             for column in range(2):
@@ -33,9 +34,9 @@ def test_eq1_is_a_softmax_of_products_at_each_cell(features):
 
 
 def test_the_classifier_has_no_bias_and_background_first():
-    classifier = part_classifier(7, parts=5)
+    classifier = PartClassifier(7, parts=5)
     assert classifier.bias is None
-    assert classifier.out_channels == 6
+    assert classifier.out_features == 6
 
 
 def test_foreground_is_the_strongest_part(attention):

@@ -7,9 +7,11 @@ import torch
 from torch.nn import functional
 
 from reid.config import Model
+from reid.model.appearance import AppearanceMap
 from reid.model.attention import confidence_maps, stripe_maps
 from reid.model.build import new_model
 from reid.model.pooling import weighted_average
+from tests.appearance import whole
 
 IMAGES = (3, 64, 32)
 
@@ -21,7 +23,9 @@ def random(*shape, seed=1):
 @pytest.mark.parametrize(("stripes", "height"), [(6, 24), (6, 16), (6, 4), (3, 5), (1, 7)])
 def test_a_stripe_is_the_average_over_a_band_of_equal_height(stripes, height):
     features = random(2, 3, height, 2)
-    pooled = weighted_average(features, stripe_maps(stripes, (height, 2)).double()[1:].expand(2, -1, -1, -1))
+    pooled = weighted_average(
+        AppearanceMap([features]), stripe_maps(stripes, (height, 2)).double()[1:].expand(2, -1, -1, -1)
+    )
     for n in range(2):
         for c in range(3):
             fine = [features[n, c, row].mean().item() for row in range(height) for _ in range(stripes)]
@@ -32,7 +36,7 @@ def test_a_stripe_is_the_average_over_a_band_of_equal_height(stripes, height):
 
 def test_stripes_are_pcb_s_pooling_where_they_divide_the_rows():
     features = random(2, 3, 24, 8)
-    pooled = weighted_average(features, stripe_maps(6, (24, 8)).double()[1:].expand(2, -1, -1, -1))
+    pooled = weighted_average(AppearanceMap([features]), stripe_maps(6, (24, 8)).double()[1:].expand(2, -1, -1, -1))
     expected = functional.adaptive_avg_pool2d(features, (6, 1)).squeeze(3).transpose(1, 2)
     torch.testing.assert_close(pooled, expected)
 
@@ -66,7 +70,11 @@ def test_gradients_pass_through_both_to_the_features():
     features = random(2, 3, 4, 2).requires_grad_()
     stripes = stripe_maps(3, (4, 2)).double().expand(2, -1, -1, -1)
     for maps in (stripes, confidence_maps(random(2, 3, 8, 4).abs(), (4, 2))):
-        assert torch.autograd.gradcheck(lambda values, maps=maps[:, 1:]: weighted_average(values, maps), features)
+
+        def pooled(values, maps=maps[:, 1:]):
+            return weighted_average(AppearanceMap([values]), maps)
+
+        assert torch.autograd.gradcheck(pooled, features)
 
 
 def network_of(config, head: dict):
@@ -86,14 +94,14 @@ def test_nothing_of_the_attention_is_learnt(config, head):
         features = network.backbone(torch.zeros(1, *IMAGES))
     assert not [name for name in network.state_dict() if "part_classifier" in name]
     assert output.attention_scores is None
-    assert output.attention.shape == (2, 5, *features.shape[-2:])
+    assert output.attention.shape == (2, 5, *features.grid)
 
 
 def test_pcb_pools_stripes_of_the_backbone_s_features(config):
     network, images = network_of(config, {"attention": "stripes", "stripes": 4}), torch.randn(2, *IMAGES)
     with torch.inference_mode():
         found = network(images).embeddings
-        bands = network.backbone(images).unflatten(2, (4, -1)).mean((3, 4)).transpose(1, 2)
+        bands = whole(network.backbone(images)).unflatten(2, (4, -1)).mean((3, 4)).transpose(1, 2)
     torch.testing.assert_close(found["parts"], bands)
     torch.testing.assert_close(found["concatenated"], bands.flatten(1))
 
@@ -103,7 +111,7 @@ def test_the_labels_attention_pools_the_backbone_s_features(config):
     confidences = torch.rand(2, 4, 8, 4)
     with torch.inference_mode():
         found, features = network(images, confidences), network.backbone(images)
-    maps = confidence_maps(confidences, tuple(features.shape[-2:]))
+    maps = confidence_maps(confidences, features.grid)
     torch.testing.assert_close(found.embeddings["parts"], weighted_average(features, maps[:, 1:]))
     strongest = maps[:, 1:].amax(1, keepdim=True)
     torch.testing.assert_close(found.embeddings["foreground"], weighted_average(features, strongest)[:, 0])

@@ -1,0 +1,110 @@
+"""The appearance map G (Section 3.1), held as the levels that it is made of and never built."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+
+class AppearanceMap:
+    """G [N, C, h, w]: the levels [N, C_b, h_b, w_b] of a network, finest first, the coarser raised to the finest.
+
+    Levels are raised by bilinear interpolation, corner on corner, and concatenated: HRNet's branches become 1,920
+    channels, most of them copies. What is asked of G commutes with the interpolation U_b, so that a few maps move
+    between resolutions in place of all channels: P (U_b F_b) = U_b (P F_b), and <m, U_b F_b> = <U_b' m, F_b>.
+    Cheapest with levels that are channels last in memory. One level is G itself.
+    """
+
+    def __init__(self, levels: Sequence[Float[Tensor, "N C_b h_b w_b"]]) -> None:
+        self.levels = list(levels)
+        self.grid: tuple[int, int] = tuple(self.levels[0].shape[-2:])
+        self.device = self.levels[0].device
+
+    def __len__(self) -> int:
+        """N, the images of the batch."""
+        return len(self.levels[0])
+
+    @property
+    def cells(self) -> int:
+        """N h w, the cells of the batch."""
+        return len(self) * self.grid[0] * self.grid[1]
+
+    def float(self) -> "AppearanceMap":
+        """The same in single precision, whatever the levels were computed in."""
+        return AppearanceMap([level.float() for level in self.levels])
+
+    def product(
+        self, matrix: Float[Tensor, "M C"], shift: Float[Tensor, " M"] | None = None
+    ) -> Float[Tensor, "N M h w"]:
+        """At every cell, the product of `matrix` with the C features there, plus `shift`."""
+        slices = matrix.split([level.shape[1] for level in self.levels], dim=1)
+        parts = [
+            self._raised(functional.linear(level.permute(0, 2, 3, 1), part).permute(0, 3, 1, 2))
+            for level, part in zip(self.levels, slices, strict=True)
+        ]
+        whole = sum(parts[1:], parts[0])
+        return whole if shift is None else whole + shift[:, None, None]
+
+    def weighted_sum(self, maps: Float[Tensor, "N M h w"]) -> Float[Tensor, "N M C"]:
+        """For each map, the sum over all cells of weight x features."""
+        sums = [
+            torch.bmm(self._lowered(maps, level).flatten(2), level.flatten(2).transpose(1, 2)) for level in self.levels
+        ]
+        return torch.cat(sums, dim=2)
+
+    def moments(self) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
+        """Mean and (biased) variance of every channel over the batch and all cells, as batch normalisation has them."""
+        sums, squares = zip(*(self._sums(level) for level in self.levels), strict=True)
+        mean = torch.cat(sums) / self.cells
+        return mean, (torch.cat(squares) / self.cells - mean.square()).clamp_min(0)
+
+    def _sums(self, level: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum and sum of squares of each channel of a level, once raised."""
+        if level.shape[-2:] == self.grid:
+            return level.sum(dim=(0, 2, 3)), level.square().sum(dim=(0, 2, 3))
+        rows, columns = self._interpolations(level)
+        mass = rows.sum(dim=0)[:, None] * columns.sum(dim=0)
+        return torch.einsum("nchw,hw->c", level, mass), _SumOfSquares.apply(level, rows.T @ rows, columns.T @ columns)
+
+    def _raised(self, maps: Float[Tensor, "N M h_b w_b"]) -> Float[Tensor, "N M h w"]:
+        if maps.shape[-2:] == self.grid:
+            return maps
+        rows, columns = self._interpolations(maps)
+        return rows @ maps @ columns.T
+
+    def _lowered(self, maps: Float[Tensor, "N M h w"], level: Tensor) -> Float[Tensor, "N M h_b w_b"]:
+        """Weights on the cells of a level that weigh it as `maps` weigh the raised one."""
+        if level.shape[-2:] == self.grid:
+            return maps
+        rows, columns = self._interpolations(level)
+        return rows.T @ maps @ columns
+
+    def _interpolations(self, level: Tensor) -> tuple[Float[Tensor, "h h_b"], Float[Tensor, "w w_b"]]:
+        """The matrices that raise a level along its rows and along its columns; each of their lines sums to one."""
+        return tuple(
+            functional.interpolate(
+                torch.eye(cells, dtype=level.dtype, device=level.device)[:, None],
+                raised, mode="linear", align_corners=True,
+            )[:, 0].T
+            for cells, raised in zip(level.shape[-2:], self.grid, strict=True)
+        )  # fmt: skip
+
+
+class _SumOfSquares(torch.autograd.Function):
+    """Sum of squares of each channel of a raised level, <F, S F> with the Gram matrices S of the interpolation."""
+
+    @staticmethod
+    def forward(ctx, level: Tensor, rows: Tensor, columns: Tensor) -> Float[Tensor, " C_b"]:
+        lines = columns @ level.permute(0, 2, 3, 1)  # N h w C, which is how the level lies in memory
+        smoothed = (rows @ lines.flatten(2)).view_as(lines).permute(0, 3, 1, 2)
+        ctx.save_for_backward(smoothed)
+        return (level * smoothed).sum(dim=(0, 2, 3))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Float[Tensor, " C_b"]) -> tuple[Tensor, None, None]:
+        (smoothed,) = ctx.saved_tensors
+        return smoothed * (2 * gradient)[:, None, None], None, None
