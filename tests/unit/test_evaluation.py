@@ -121,7 +121,15 @@ def test_from_embeddings_to_a_table(embeddings, tmp_path, capsys):
     assert list(each["results"]) == ["global", "concatenated", *NAMES[2:]]
     assert each["provenance"]["stage"] == "reid.stages.evaluate"
     files = [evaluated(embeddings, "default", DEFAULT), embeddings.with_name("each.json")]
-    config = {"dataset": "d", "model": "m", "matching": "default", "also": ["each"], "seeds": [1]}
+    config = {
+        "dataset": "d",
+        "model": "m",
+        "matching": "default",
+        "also": ["each"],
+        "seeds": [1],
+        "recipe": "paper",
+        "batch_size": 64,
+    }
     words = [
         "summarise",
         "--config",
@@ -141,8 +149,9 @@ def test_from_embeddings_to_a_table(embeddings, tmp_path, capsys):
         "values": {"1": default["mAP"]},
     }
     rows = [{"label": "head", "dataset": "d", "model": "m", "matching": "each/head"}]
+    asked = {"table": {"title": "T", "rows": rows}, "missing": []}
     outputs = {name: tmp_path / f"t.{name}" for name in ("csv", "markdown", "tex")}
-    assert stage("tabulate", config={"title": "T", "rows": rows}, metrics=tmp_path / "metrics.json", **outputs) == 0
+    assert stage("tabulate", config=asked, metrics=tmp_path / "metrics.json", **outputs) == 0
     shown = f"{each['results']['head']['measures']['rank-1']:.1%}".removesuffix("%")
     assert f"| head | {shown} |" in outputs["markdown"].read_text()
     assert f"| head | {shown} |" in capsys.readouterr().out
@@ -150,7 +159,15 @@ def test_from_embeddings_to_a_table(embeddings, tmp_path, capsys):
 
 def test_a_summary_needs_every_seed(embeddings, capsys):
     metrics = evaluated(embeddings, "default", DEFAULT)
-    config = {"dataset": "d", "model": "m", "matching": "default", "also": [], "seeds": [1, 2]}
+    config = {
+        "dataset": "d",
+        "model": "m",
+        "matching": "default",
+        "also": [],
+        "seeds": [1, 2],
+        "recipe": "paper",
+        "batch_size": 64,
+    }
     assert stage("summarise", config=config, metrics=metrics, summary=metrics.with_name("m.json")) == 1
     assert "seed2/default.json is not among the metrics" in capsys.readouterr().err
     assert not metrics.with_name("m.json").exists()

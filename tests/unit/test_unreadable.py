@@ -10,7 +10,7 @@ from tests.people import stage
 
 
 def test_unreadable_test_images_are_counted_in_the_metrics(people, config, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("reid.stages.embed.embedding_loader", lambda *given: embedding_loader(*given[:-1], workers=0))
+    monkeypatch.setattr("reid.stages.embed.embedding_loader", lambda *given: embedding_loader(*given[:4], 0))
     whole = config.model("small").model_dump(mode="json")
     entry = {name: whole[name] for name in Model.model_fields} | {"size": [64, 32]}
     entry["backbone"] = {"name": "resnet10t", "weights": None, "levels": [1, 2]}
