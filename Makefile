@@ -10,7 +10,7 @@ HALF := $(shell echo $$((($(CORES) + 1) / 2)))
 SNAKEMAKE = snakemake --cores $(CORES) --resources gpu=$(if $(filter 0,$(GPUS)),$(CORES),$(GPUS)) \
 	--set-threads train=$(HALF) embed=$(HALF) evaluate=$(HALF)
 
-.PHONY: help setup demo seeds report test test-slow lint format bench dag schema clean
+.PHONY: help setup demo seeds story report test test-slow lint format bench dag schema clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -30,6 +30,10 @@ report: $(READY) ## gather the pictures and tables of finished work in results/r
 seeds: $(READY) ## the demo with three seeds, whose table the README shows (about 15 minutes more)
 	@$(SNAKEMAKE) --configfile benchmarks/three_seeds.yaml
 	@echo; cat results/tables/demo.md
+
+story: $(READY) ## the paper's Tables 2 and 4 on more drawn people, three seeds (up to two hours on two cores)
+	@$(SNAKEMAKE) --configfile benchmarks/story.yaml -- results/tables/story.md results/tables/story_losses.md
+	@echo; cat results/tables/story.md; echo; cat results/tables/story_losses.md
 
 test: $(READY) ## the fast tests
 	@OMP_NUM_THREADS=1 python -m pytest -n $(CORES) --dist worksteal -m "not slow"
