@@ -19,17 +19,27 @@ def add_distances(products, rows, columns, row_squares, column_squares, total):
             target[columns[j]] += line[j]
 
 
-@njit(cache=True)
-def average(total, common):
-    """Divide `total` [Q, B] by `common` [Q, B], in place, to infinity where nothing is common; returns how often."""
+@njit(cache=True, error_model="numpy")
+def average(total, row_visible, column_visible):
+    """Divide `total` [Q, B] by how many embeddings are visible in both images, in place; returns how often none is.
+
+    `row_visible` [Q, P] and `column_visible` [P, B] are visibility scores. Where there is nothing in common, total is
+    zero and becomes infinite.
+    """
     apart = 0
+    common = np.empty(total.shape[1], np.uint8)
     for i in range(total.shape[0]):
-        for j in range(total.shape[1]):
-            if common[i, j] > 0:
-                total[i, j] /= common[i, j]
-            else:
-                total[i, j] = np.inf
-                apart += 1
+        line, seen = total[i], row_visible[i]
+        common[:] = 0
+        for embedding in range(len(seen)):
+            if seen[embedding]:
+                common += column_visible[embedding]
+        none = 0
+        for j in range(len(common)):
+            none += common[j] == 0
+        for j in range(len(common)):
+            line[j] = (line[j] + np.float32(common[j] == 0)) / np.float32(common[j])
+        apart += none
     return apart
 
 
@@ -68,17 +78,28 @@ def count_nearer(distances, first_column, offsets, columns, thresholds, nearer):
     `offsets[q]` to `offsets[q + 1]`, with their gallery image in `columns` and their distance in `thresholds`. Ahead is
     what is nearer, or as near and earlier in the gallery.
     """
-    width = distances.shape[1]
     for query in range(len(offsets) - 1):
         line = distances[query]
         for positive in range(offsets[query], offsets[query + 1]):
-            threshold, count = thresholds[positive], 0
-            own = min(max(columns[positive] - first_column, -1), width)
-            for j in range(own):
-                count += line[j] <= threshold
-            for j in range(own + 1, width):
-                count += line[j] < threshold
-            nearer[positive] += count
+            own = min(max(columns[positive] - first_column, -1), len(line))
+            threshold = thresholds[positive]
+            nearer[positive] += _not_above(line[: max(own, 0)], threshold) + _below(line[own + 1 :], threshold)
+
+
+@njit(cache=True)
+def _not_above(line, threshold):
+    count = np.int32(0)  # as wide as the distances, so that eight are compared at a time
+    for j in range(len(line)):
+        count = np.int32(count + np.int32(line[j] <= threshold))
+    return count
+
+
+@njit(cache=True)
+def _below(line, threshold):
+    count = np.int32(0)
+    for j in range(len(line)):
+        count = np.int32(count + np.int32(line[j] < threshold))
+    return count
 
 
 @njit(cache=True)

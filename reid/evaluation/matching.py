@@ -1,10 +1,67 @@
 """Which stored embeddings a matching compares, and which of them count as visible."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 
 from artefacts.errors import UserError
 from reid.config import Matching
-from reid.evaluation.store import HOLISTIC
+from reid.evaluation.store import HOLISTIC, Joined, StoredSplit
+
+
+@dataclass(frozen=True)
+class Side:
+    """One embedding of those images that show it: `images` [n], features [n, D], squared norms [n]."""
+
+    images: np.ndarray
+    features: np.ndarray
+    squares: np.ndarray
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What counts of the N images of a split: P embeddings by their stored `columns`, where `visible` [N, P]."""
+
+    split: StoredSplit | Joined
+    columns: dict[str, list[int]]
+    visible: np.ndarray
+    unit_length: bool
+
+    def sides(self, stored: np.ndarray) -> Iterator[Side]:
+        """Each compared embedding of the images of these numbers, which `Side.images` counts from zero.
+
+        Raises UserError where a visible feature is not finite.
+        """
+        start, stop = int(stored.min()), int(stored.max()) + 1
+        for (name, columns), shown in zip(self.columns.items(), self.visible[stored].T, strict=True):
+            images = np.flatnonzero(shown)
+            features = self.split.features(columns, start, stop)[stored[images] - start]
+            if self.unit_length:
+                features = normalised(features)
+            squares = np.einsum("nd,nd->n", features, features)
+            _check_finite(squares, self.split, name, stored[images])
+            yield Side(images.astype(np.uint64), features, squares)
+
+
+def compared(split: StoredSplit, matching: Matching, names: list[str]) -> Compared:
+    """What `matching` compares of a split whose embeddings have these `names`. Raises UserError for one it lacks."""
+    columns = compared_columns(matching.embeddings, names)
+    visible = compared_visibility(split.visibility, columns, matching.visibility)
+    return Compared(split, columns, visible, matching.normalise)
+
+
+def normalised(features: np.ndarray) -> np.ndarray:
+    """Features [N, D] scaled to unit length; zero stays zero."""
+    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+
+
+def _check_finite(squares: np.ndarray, split: StoredSplit | Joined, name: str, stored: np.ndarray) -> None:
+    if not np.isfinite(squares).all():
+        key = split.key_of(stored[np.flatnonzero(~np.isfinite(squares))[0]])
+        raise UserError(
+            f"{split.path}: embedding {name!r} of {key} is not finite; the training diverged, or the file is damaged"
+        )
 
 
 def compared_columns(wanted: list[str], names: list[str]) -> dict[str, list[int]]:

@@ -9,7 +9,7 @@ from artefacts.progress import bar
 from reid.config import Matching
 from reid.evaluation import kernels
 from reid.evaluation.distance import PartDistances, largest_plus_one
-from reid.evaluation.matching import compared_columns, compared_visibility
+from reid.evaluation.matching import compared
 from reid.evaluation.ranking import Measures, Protocol, Ranking, measures, precisions, protocol
 from reid.evaluation.store import Embeddings
 
@@ -49,16 +49,14 @@ def retrieve(file: Embeddings, matching: Matching, keep: int = 0, chosen: np.nda
         pairs = protocol(identity, gallery_identity, file.query.camera[chosen], file.gallery.camera)
     except UserError as error:
         raise UserError(f"{file.query.path}: {error}") from None
-    columns = compared_columns(matching.embeddings, file.names)
-    query_visible = compared_visibility(file.query.visibility, columns, matching.visibility)
-    gallery_visible = compared_visibility(file.gallery.visibility, columns, matching.visibility)
-    distances = PartDistances(file, columns, query_visible, gallery_visible, matching.normalise, chosen)
+    query, gallery = (compared(split, matching, file.names) for split in (file.query, file.gallery))
+    distances = PartDistances(query, gallery, chosen)
     ranking = Ranking(pairs, distances.pairs(pairs.rows, pairs.columns), keep)
     finite = matching.nothing_in_common == "largest_plus_one"
     apart, largest = _add_all(distances, ranking, f"comparing {'+'.join(matching.embeddings)}", finite)
     shown = ranking.nearest_distances
     return Retrieval(
-        names=list(columns),
+        names=list(query.columns),
         query_identity=identity,
         protocol=pairs,
         measures=measures(pairs.offsets, ranking.ranks),
@@ -66,8 +64,8 @@ def retrieve(file: Embeddings, matching: Matching, keep: int = 0, chosen: np.nda
         nearest=ranking.nearest,
         nearest_distances=largest_plus_one(shown, largest) if finite else shown,
         correct=(ranking.nearest >= 0) & (gallery_identity[ranking.nearest] == identity[:, None]),
-        query_visible=query_visible[chosen],
-        gallery_visible=gallery_visible,
+        query_visible=query.visible[chosen],
+        gallery_visible=gallery.visible,
         apart=apart,
         apart_positives=int(np.isinf(ranking.distances).sum()),
     )

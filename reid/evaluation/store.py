@@ -111,9 +111,10 @@ class StoredSplit:
 
     def __init__(self, group: h5py.Group):
         self._group = group
+        self._datasets = {name: group[name] for name in ("key", *FIELDS)}
 
     def __len__(self) -> int:
-        return len(self._group["identity"])
+        return len(self._datasets["identity"])
 
     @property
     def path(self) -> str:
@@ -155,9 +156,32 @@ class StoredSplit:
 
     def _read(self, name: str, selection: object) -> np.ndarray:
         try:
-            return self._group[name][selection]
+            return self._datasets[name][selection]
         except OSError as error:
             raise UserError(f"{self.path}: {name} is damaged; delete it and run embed again ({error})") from None
+
+
+class Joined:
+    """Query and gallery as one split, whose images are those of the query and then those of the gallery."""
+
+    def __init__(self, query: StoredSplit, gallery: StoredSplit):
+        self._splits, self.path = (query, gallery), query.path
+
+    def __len__(self) -> int:
+        return sum(map(len, self._splits))
+
+    def key_of(self, index: int) -> str:
+        query, gallery = self._splits
+        return query.key_of(index) if index < len(query) else gallery.key_of(index - len(query))
+
+    def features(self, columns: list[int], start: int, stop: int) -> np.ndarray:
+        query, gallery = self._splits
+        border = len(query)
+        if stop <= border:
+            return query.features(columns, start, stop)
+        if start >= border:
+            return gallery.features(columns, start - border, stop - border)
+        return np.concatenate([query.features(columns, start, border), gallery.features(columns, 0, stop - border)])
 
 
 class Embeddings:
@@ -181,7 +205,7 @@ def reading(path: Path) -> Iterator[Embeddings]:
     if not path.is_file():
         raise UserError(f"{path}: no such file; the embed stage writes it")
     try:
-        file = h5py.File(path, "r")
+        file = h5py.File(path, "r", rdcc_nbytes=0)  # chunks are read whole, and once
     except OSError as error:
         raise UserError(f"{path}: truncated, or not an HDF5 file; delete it and run embed again ({error})") from None
     with file:

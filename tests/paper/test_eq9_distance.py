@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artefacts.errors import UserError
+from reid.config import Matching
 from reid.evaluation import distance
 from reid.evaluation.distance import PartDistances, part_to_part_distance
-from reid.evaluation.matching import compared_columns, compared_visibility
+from reid.evaluation.matching import compared, compared_columns
 from reid.evaluation.store import reading
 from tests.embeddings import NAMES, fabricate, write
 
@@ -49,9 +50,8 @@ def file(tmp_path):
 
 def streamed(file, embeddings, mutual=True, normalise=False, chosen=None):
     """The whole matrix, from blocks; and again, pair by pair; and how many distances are infinite."""
-    columns = compared_columns(embeddings, file.names)
-    visible = [compared_visibility(split.visibility, columns, mutual) for split in (file.query, file.gallery)]
-    distances = PartDistances(file, columns, *visible, normalise, chosen)
+    matching = Matching(embeddings=embeddings, visibility=mutual, normalise=normalise)
+    distances = PartDistances(*(compared(split, matching, file.names) for split in (file.query, file.gallery)), chosen)
     blocks, apart = [], 0
     for start, stop in distances.blocks():
         block, infinite = distances.block(start, stop)
