@@ -96,6 +96,48 @@ def test_a_key_reruns_the_stages_that_read_it(workflow, old, new, rules):
     assert workflow.planned().rules == rules
 
 
+def test_what_is_allowed_reruns_the_check_alone(workflow):
+    workflow.edit("config.yaml", "    seeds: [1]\n", "    seeds: [1]\n    allow: [absent]\n")
+    assert workflow.planned().rules == {"protocol", "check"}
+
+
+@pytest.mark.slow
+def test_the_words_of_the_protocol_rerun_nothing_that_costs(workflow):
+    add_statement(workflow.folder / "reid/data/protocol_report.py")
+    assert workflow.planned().rules == {"protocol", "check"}
+
+
+@pytest.mark.slow
+def test_unreadable_images_that_are_left_out_concern_check_and_labels(workflow):
+    workflow.edit("config.yaml", "unreadable: fail", "unreadable: leave_out")
+    assert workflow.planned().rules == {"protocol", "check"} | AFTER_LABELS
+
+
+@pytest.mark.slow
+def test_a_table_of_the_same_size_reruns_the_manifest(workflow):
+    entry = "  own: { reader: table, root: data/own, options: { file: data/own.csv }, scheme: five, pifpaf: small }\n"
+    workflow.edit("config.yaml", "  market1501:\n", f"{entry}  market1501:\n")
+    (workflow.folder / "data/own").mkdir(parents=True)
+    target, table = "results/own/accepted.txt", workflow.folder / "data/own.csv"
+    assert workflow.refusal(target)[0].startswith("error: data/own.csv is missing: put the table there, or change")
+    table.write_text("path,identity\na.jpg,1\n")
+    assert workflow.snakemake(target).returncode == 0
+    assert not workflow.planned(target).rules
+    table.write_text("path,identity\na.jpg,2\n")
+    assert workflow.planned(target).rules == {"manifest", "protocol", "check"}
+
+
+@pytest.mark.slow
+def test_nothing_is_labelled_before_the_check(workflow):
+    stub = (workflow.folder / "stub/python").read_text()
+    (workflow.folder / "stub/python").write_text(stub.replace("while", '[ "$3" != check ] || exit 1\nwhile', 1))
+    workflow.edit("config.yaml", "seed: 7,", "seed: 8,")
+    run = workflow.snakemake("--keep-going")
+    assert run.returncode != 0
+    assert "Saying what a search in synthetic can find" in run.stderr
+    assert "Finding body parts" not in run.stderr
+
+
 @pytest.mark.slow
 def test_a_dataset_without_a_training_half_takes_the_model_of_another(workflow):
     workflow.edit("config.yaml", "  market1501:\n", f"{OTHER}    trains_on: synthetic\n  market1501:\n")

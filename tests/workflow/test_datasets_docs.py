@@ -1,0 +1,39 @@
+"""docs/datasets.md says what config.yaml and the readers say."""
+
+import re
+from typing import get_args
+
+import pytest
+import yaml
+
+from reid.config import load
+from reid.dataset_config import Dataset, Finding, Reader
+from tests.workflow.conftest import PROJECT
+
+DOCS = (PROJECT / "docs/datasets.md").read_text(encoding="utf-8")
+CONTENT = yaml.safe_load((PROJECT / "config.yaml").read_text())
+ROWS = re.findall(r"^\| `(\w+)` \| `(\w+)` \| ([\d,-]+) / ([\d,]+) / ([\d,]+) \|", DOCS, re.MULTILINE)
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize(("name", "reader", "train", "query", "gallery"), ROWS)
+def test_counts_are_those_that_are_checked(name, reader, train, query, gallery):
+    dataset = Dataset.model_validate(CONTENT["datasets"][name])
+    counts = {"train": train, "query": query, "gallery": gallery}
+    assert dataset.expected == {split: int(n.replace(",", "")) for split, n in counts.items() if n != "-"}
+    assert dataset.reader == reader
+
+
+def test_every_dataset_reader_and_finding_is_described():
+    entries = {name for name, entry in CONTENT["datasets"].items() if not entry.get("synthetic")}
+    assert entries == {name for name, *_ in ROWS} | {"occluded_posetrack", "market1501_eight"}
+    for word in (*entries, *get_args(Reader), *get_args(Finding)):
+        assert f"`{word}`" in DOCS or f"reader: {word}" in DOCS, word
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_its_examples_are_accepted(example):
+    entry = yaml.safe_load(example.partition("datasets:\n")[2] or example)
+    entry = next(iter(entry.values())) if "reader" not in entry else entry
+    CONTENT["datasets"]["shop"] = {"scheme": "eight", "pifpaf": "small", **entry}
+    assert load(CONTENT).datasets["shop"].reader == entry["reader"]
