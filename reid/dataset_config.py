@@ -101,6 +101,18 @@ class ImageFolder(Section):
         return self
 
 
+class Accepting(Section):
+    """What may be wrong with the dataset `name` (stages protocol and check)."""
+
+    name: Name
+    allow: list[Finding]
+    unreadable: Literal["fail", "leave_out"]  # of `labels`
+
+    def accepts(self, finding: str) -> bool:
+        """Whether this finding does not stop the workflow."""
+        return finding in self.allow or (finding == "unreadable" and self.unreadable == "leave_out")
+
+
 class Dataset(ImageFolder):
     """A dataset, and how it is labelled and trained."""
 

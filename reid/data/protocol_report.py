@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from reid.data.manifest import DISTRACTOR, SPLITS, ImageRow
 from reid.data.protocol import Problem, Reach
+from reid.dataset_config import Accepting
 
 EXAMPLES = 10  # cases shown of a problem
 CAMERAS = 40  # shown one by one
@@ -17,11 +18,10 @@ another camera; gallery images of the same identity from the query's own camera 
 0) are always wrong. A query without a right answer within reach is left out of all means."""
 
 
-def report(
-    name: str, rows: Sequence[ImageRow], reach: Sequence[Reach], found: Iterable[Problem], allow: Collection[str]
-) -> str:
-    """The whole report of dataset `name`, whose findings in `allow` do not stop the workflow."""
-    sections = [f"# Protocol of {name}", INTRODUCTION, _findings(name, list(found), allow)]
+def report(config: Accepting, rows: Sequence[ImageRow], reach: Sequence[Reach], found: Sequence[Problem]) -> str:
+    """The whole report of a dataset: what is wrong with it, its images and cameras, and what its queries can find."""
+    sections = [f"# Protocol of {config.name}", INTRODUCTION, "## Findings"]
+    sections += [_finding(config, problem) for problem in found] or ["Nothing is wrong with it."]
     sections += ["## Images", _table(_IMAGES, [_split_line(split, rows) for split in SPLITS])]
     sections += ["## Cameras", _cameras(rows)]
     sections += ["## What the queries can find", _queries(reach)]
@@ -38,18 +38,12 @@ def code(text: str) -> str:
     return f"{fence}{pad}{text}{pad}{fence}"
 
 
-def _findings(name: str, found: list[Problem], allow: Collection[str]) -> str:
-    if not found:
-        return "## Findings\n\nNothing is wrong with it."
-    return "\n\n".join(["## Findings", *(_finding(name, problem, allow) for problem in found)])
-
-
-def _finding(name: str, problem: Problem, allow: Collection[str]) -> str:
-    state = "allowed" if problem.name in allow else "stops the workflow"
-    lines = [f"### {problem.name}: {state}", ""]
+def _finding(config: Accepting, problem: Problem) -> str:
+    allowed = config.accepts(problem.name)
+    lines = [f"### {problem.name}: {'allowed' if allowed else 'stops the workflow'}", ""]
     lines += [f"{_capital(problem.says)}: {len(problem.cases):,}. {problem.means} {problem.change}", ""]
-    if problem.name not in allow:
-        lines += [f"To go on with the dataset as it is, {problem.accepting(name)}.", ""]
+    if not allowed:
+        lines += [f"To go on with the dataset as it is, {problem.accepting(config.name)}.", ""]
     lines += [f"- {code(case)}" for case in problem.cases[:EXAMPLES]]
     more = len(problem.cases) - EXAMPLES
     return "\n".join([*lines, *([f"- and {more:,} more"] if more > 0 else [])])
@@ -99,9 +93,7 @@ def _queries(reach: Sequence[Reach]) -> str:
     for low, high in CLASSES:
         inside = sum(low <= number and (high is None or number <= high) for number in positives)
         lines.append((f"{low} or more" if high is None else f"{low}" if low == high else f"{low} to {high}", inside))
-    words = (
-        f"Right answers within reach of a query: {_range(positives)}. Query by query: `queries.csv` beside this file."
-    )
+    words = f"Right answers within reach of a query: {_range(positives)}. Query by query: queries.csv of rule protocol."
     return _table(("right answers", "queries"), lines) + "\n\n" + words
 
 

@@ -1,35 +1,40 @@
-"""Stop before anything is labelled or trained where stage protocol found what the configuration does not allow."""
+"""Stop before anything is labelled or trained where a dataset has findings that the configuration does not allow."""
 
 import argparse
-import json
 from pathlib import Path
 
 from artefacts.errors import UserError
 from artefacts.files import write_text
+from reid.data.manifest import read_manifest
+from reid.data.protocol import Problem, problems, reaches
+from reid.data.protocol_report import report
+from reid.dataset_config import Accepting
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--findings", type=Path, required=True, help="JSON of stage protocol")
+    parser.add_argument("--config", required=True, help="name, allow, unreadable, JSON")
+    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--report", type=Path, required=True, help="Markdown, written in any case")
     parser.add_argument("--accepted", type=Path, required=True, help="output: what is allowed, a line each")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the list of what is allowed. Raises UserError, naming finding, key and report, for what is not."""
-    try:
-        content = json.loads(arguments.findings.read_text(encoding="utf-8"))
-        refused = [finding for finding in content["findings"] if not finding["allowed"]]
-        accepted = [f"{finding['name']}: {finding['count']}\n" for finding in content["findings"] if finding["allowed"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{arguments.findings}: not of the protocol stage; run it again ({error!r})") from None
+    config = Accepting.model_validate_json(arguments.config)
+    rows = read_manifest(arguments.manifest)
+    reach = reaches(rows)
+    found = problems(rows, reach)
+    write_text(arguments.report, report(config, rows, reach, found))
+    refused = [problem for problem in found if not config.accepts(problem.name)]
     if refused:
-        raise UserError(_message(content, refused))
-    write_text(arguments.accepted, "".join(accepted))
+        raise UserError(_message(arguments.report, config.name, refused))
+    write_text(arguments.accepted, "".join(f"{problem.name}: {len(problem.cases)}\n" for problem in found))
 
 
-def _message(content: dict, refused: list[dict]) -> str:
+def _message(report: Path, dataset: str, refused: list[Problem]) -> str:
     first, *others = refused
-    more = f"; also {', '.join(finding['name'] for finding in others)}" if others else ""
+    more = f"; also {', '.join(problem.name for problem in others)}" if others else ""
     return (
-        f"{content['report']}: {first['says']}: {first['count']:,}, first {first['cases'][0]!a}{more}. "
-        f"{first['change']} To go on with it as it is, {' and '.join(finding['accept'] for finding in refused)}"
+        f"{report}: {first.says}: {len(first.cases):,}, first {first.cases[0]!a}{more}. {first.change} To go on with "
+        f"the dataset as it is, {' and '.join(problem.accepting(dataset) for problem in refused)}"
     )

@@ -4,48 +4,36 @@ import argparse
 import csv
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
 
 from artefacts.files import replacing, write_json, write_text
 from artefacts.provenance import provenance
-from parsing.config import Section
 from reid.data.manifest import SPLITS, ImageRow, read_manifest
 from reid.data.protocol import Problem, Reach, problems, reaches
 from reid.data.protocol_report import report
-from reid.dataset_config import Finding, Name
+from reid.dataset_config import Accepting
 
 KEPT = 100  # cases of a finding in the JSON file
-
-
-class ProtocolConfig(Section):
-    """The slice of the configuration that this stage reads."""
-
-    name: Name
-    allow: list[Finding]
-    unreadable: Literal["fail", "leave_out"]  # of `labels`
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="name, allow, unreadable, JSON")
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--report", type=Path, required=True, help="output Markdown")
-    parser.add_argument("--findings", type=Path, required=True, help="output JSON, which stage check reads")
+    parser.add_argument("--findings", type=Path, required=True, help="output JSON")
     parser.add_argument("--queries", type=Path, required=True, help="output CSV: what each query can find")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    config = ProtocolConfig.model_validate_json(arguments.config)
-    allow = {*config.allow, *(["unreadable"] if config.unreadable == "leave_out" else [])}
+    config = Accepting.model_validate_json(arguments.config)
     rows = read_manifest(arguments.manifest)
     reach = reaches(rows)
     found = problems(rows, reach)
     _write_queries(arguments.queries, reach)
-    write_text(arguments.report, report(config.name, rows, reach, found, allow))
+    write_text(arguments.report, report(config, rows, reach, found))
     record = provenance("reid.stages.protocol", config.model_dump(), {"manifest": arguments.manifest})
-    content = {"dataset": config.name, "report": str(arguments.report), "images": _counts(rows)}
-    content |= {"findings": [_finding(problem, config.name, allow) for problem in found], "provenance": record}
-    write_json(arguments.findings, content)
-    refused = [problem.name for problem in found if problem.name not in allow]
+    content = {"dataset": config.name, "images": _counts(rows), "findings": [_finding(one, config) for one in found]}
+    write_json(arguments.findings, {**content, "provenance": record})
+    refused = [problem.name for problem in found if not config.accepts(problem.name)]
     print(f"{arguments.report}: {len(found)} findings, not allowed: {', '.join(refused) or 'none'}")
 
 
@@ -56,14 +44,14 @@ def _counts(rows: Iterable[ImageRow]) -> dict[str, dict[str, int]]:
     }
 
 
-def _finding(problem: Problem, dataset: str, allow: set[str]) -> dict:
+def _finding(problem: Problem, config: Accepting) -> dict:
     return {
         "name": problem.name,
-        "allowed": problem.name in allow,
+        "allowed": config.accepts(problem.name),
         "count": len(problem.cases),
         "says": problem.says,
         "change": problem.change,
-        "accept": problem.accepting(dataset),
+        "accept": problem.accepting(config.name),
         "cases": problem.cases[:KEPT],
     }
 

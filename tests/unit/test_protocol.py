@@ -13,6 +13,7 @@ from artefacts.errors import UserError
 from reid.data.manifest import ImageRow, read_manifest, write_manifest
 from reid.data.protocol import problems, reaches
 from reid.data.protocol_report import code, report
+from reid.dataset_config import Accepting
 from reid.evaluation.ranking import protocol
 from tests.people import stage
 
@@ -125,7 +126,8 @@ def test_no_name_becomes_markup(text):
 
 def test_the_report_says_what_is_wrong_and_how_to_go_on():
     rows = sorted([*GOOD, *(row(f"q|{number:02d}", identity=3) for number in range(12))])
-    text = report("own", rows, reaches(rows), problems(rows, reaches(rows)), [])
+    found = rows, reaches(rows), problems(rows, reaches(rows))
+    text = report(Accepting(name="own", allow=[], unreadable="fail"), *found)
     assert "### absent: stops the workflow" in text
     assert "Queries of people whom the gallery does not show: 12." in text
     assert "add absent to datasets.own.allow" in text
@@ -134,51 +136,63 @@ def test_the_report_says_what_is_wrong_and_how_to_go_on():
     assert "| query | 13 | 0 | 2 | 1 to 12, half of them up to 6 | 1 | 1 | 0 |" in text
     assert "| 2 | `till | 2` |" not in text
     assert "| 2 | `till \\| 2` |" in text
-    allowed = report("own", rows, reaches(rows), problems(rows, reaches(rows)), ["absent"])
+    allowed = report(Accepting(name="own", allow=["absent"], unreadable="fail"), *found)
     assert "### absent: allowed" in allowed
     assert "To go on" not in allowed
 
 
-def test_the_stages_write_report_findings_and_queries(people, tmp_path, capsys):
-    manifest = tmp_path / "manifest.csv"
+@pytest.fixture
+def spoilt(people, tmp_path):
+    """A manifest with a query of somebody unknown and a query that cannot be read."""
     lost = ImageRow("query/=1.jpg", "query", 99, 1, 64, 128, "0" * 64, "Ann | Bo", "1")
     broken = ImageRow("query/2.jpg", "query", 5, 1, 0, 0, "1" * 64, "0005", "1")
-    write_manifest(manifest, [*read_manifest(people.manifest), lost, broken])
-    outputs = {
-        name: tmp_path / file for name, file in (("report", "p.md"), ("findings", "p.json"), ("queries", "q.csv"))
-    }
+    write_manifest(tmp_path / "manifest.csv", [*read_manifest(people.manifest), lost, broken])
+    return tmp_path / "manifest.csv"
 
-    def run(allow: list, unreadable: str) -> tuple[int, str]:
-        config = {"name": "own", "allow": allow, "unreadable": unreadable}
-        assert stage("protocol", config=config, manifest=manifest, **outputs) == 0
-        capsys.readouterr()
-        status = stage("check", findings=outputs["findings"], accepted=tmp_path / "accepted.txt")
-        return status, capsys.readouterr().err
 
-    status, line = run([], "fail")
-    assert status == 1
-    assert not (tmp_path / "accepted.txt").exists()
-    assert line == (
-        f"error: {outputs['report']}: queries of people whom the gallery does not show: 1, first 'query/=1.jpg'; also "
-        "unreadable. Add images of these people to the gallery, from another camera, or remove the queries. To go on "
-        "with it as it is, add absent to datasets.own.allow and set labels.unreadable to leave_out\n"
-    )
-    assert run(["absent"], "leave_out") == (0, "")
-    assert (tmp_path / "accepted.txt").read_text() == "absent: 1\nunreadable: 1\n"
+@pytest.mark.parametrize(
+    ("allow", "unreadable", "ways"),
+    [
+        (
+            [],
+            "fail",
+            "; also unreadable. Add images|add absent to datasets.own.allow and set labels.unreadable to leave",
+        ),
+        ([], "leave_out", "'query/=1.jpg'. Add images|add absent to datasets.own.allow"),
+        (["absent"], "fail", "images that cannot be read: 1, first 'query/2.jpg'|set labels.unreadable to leave_out"),
+    ],
+)
+def test_what_is_not_allowed_stops(spoilt, tmp_path, capsys, allow, unreadable, ways):
+    config = {"name": "own", "allow": allow, "unreadable": unreadable}
+    outputs = {"report": tmp_path / "log/protocol.md", "accepted": tmp_path / "accepted.txt"}
+    assert stage("check", config=config, manifest=spoilt, **outputs) == 1
+    line = capsys.readouterr().err
+    assert line.startswith(f"error: {outputs['report']}: ")
+    assert line.count("\n") == 1
+    assert all(words in line for words in ways.split("|"))
+    assert "stops the workflow" in outputs["report"].read_text()
+    assert not outputs["accepted"].exists()
+
+
+def test_what_is_allowed_goes_on(spoilt, tmp_path):
+    config = {"name": "own", "allow": ["absent"], "unreadable": "leave_out"}
+    outputs = {"report": tmp_path / "protocol.md", "accepted": tmp_path / "accepted.txt"}
+    assert stage("check", config=config, manifest=spoilt, **outputs) == 0
+    assert outputs["accepted"].read_text() == "absent: 1\nunreadable: 1\n"
+
+
+def test_the_protocol_is_written_for_people_and_programs(spoilt, tmp_path):
+    config = {"name": "own", "allow": ["absent"], "unreadable": "fail"}
+    outputs = {"report": tmp_path / "p.md", "findings": tmp_path / "p.json", "queries": tmp_path / "q.csv"}
+    assert stage("protocol", config=config, manifest=spoilt, **outputs) == 0
+    assert "### unreadable: stops the workflow" in outputs["report"].read_text()
     content = json.loads(outputs["findings"].read_text())
     assert content["images"]["query"] == {"images": 14, "unreadable": 1}
+    assert [(one["name"], one["allowed"], one["cases"]) for one in content["findings"]] == [
+        ("absent", True, ["query/=1.jpg"]), ("unreadable", False, ["query/2.jpg"]),
+    ]  # fmt: skip
     with open(outputs["queries"], newline="") as file:
         found = list(csv.DictReader(file))
     assert len(found) == 13
     assert {one["positives"] for one in found if one["identity"] != "99"} == {"2"}
     assert [one["identity_name"] for one in found if one["positives"] == "0"] == ["Ann | Bo"]
-
-
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"findings": [{}]}', '{"findings": 1}'])
-def test_damaged_findings(tmp_path, capsys, content):
-    (tmp_path / "p.json").write_text(content)
-    assert stage("check", findings=tmp_path / "p.json", accepted=tmp_path / "a.txt") == 1
-    line = capsys.readouterr().err
-    assert line.startswith(f"error: {tmp_path / 'p.json'}: not of the protocol stage; run it again")
-    assert line.count("\n") == 1
-    assert not (tmp_path / "a.txt").exists()

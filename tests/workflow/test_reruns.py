@@ -96,21 +96,21 @@ def test_a_key_reruns_the_stages_that_read_it(workflow, old, new, rules):
     assert workflow.planned().rules == rules
 
 
-def test_what_is_allowed_reruns_the_check_alone(workflow):
+def test_what_is_allowed_is_said_in_the_protocol_and_reruns_nothing_else(workflow):
     workflow.edit("config.yaml", "    seeds: [1]\n", "    seeds: [1]\n    allow: [absent]\n")
-    assert workflow.planned().rules == {"protocol", "check"}
+    assert workflow.planned().rules == {"protocol"}
 
 
 @pytest.mark.slow
-def test_the_words_of_the_protocol_rerun_nothing_that_costs(workflow):
+def test_the_words_of_the_protocol_rerun_nothing_else(workflow):
     add_statement(workflow.folder / "reid/data/protocol_report.py")
-    assert workflow.planned().rules == {"protocol", "check"}
+    assert workflow.planned().rules == {"protocol"}
 
 
 @pytest.mark.slow
-def test_unreadable_images_that_are_left_out_concern_check_and_labels(workflow):
+def test_unreadable_images_that_are_left_out_concern_protocol_and_labels(workflow):
     workflow.edit("config.yaml", "unreadable: fail", "unreadable: leave_out")
-    assert workflow.planned().rules == {"protocol", "check"} | AFTER_LABELS
+    assert workflow.planned().rules == {"protocol"} | AFTER_LABELS
 
 
 @pytest.mark.slow
@@ -124,7 +124,7 @@ def test_a_table_of_the_same_size_reruns_the_manifest(workflow):
     assert workflow.snakemake(target).returncode == 0
     assert not workflow.planned(target).rules
     table.write_text("path,identity\na.jpg,2\n")
-    assert workflow.planned(target).rules == {"manifest", "protocol", "check"}
+    assert workflow.planned(target).rules == {"manifest", "check"}
 
 
 @pytest.mark.slow
@@ -134,7 +134,7 @@ def test_nothing_is_labelled_before_the_check(workflow):
     workflow.edit("config.yaml", "seed: 7,", "seed: 8,")
     run = workflow.snakemake("--keep-going")
     assert run.returncode != 0
-    assert "Saying what a search in synthetic can find" in run.stderr
+    assert "Checking the protocol of synthetic" in run.stderr
     assert "Finding body parts" not in run.stderr
 
 

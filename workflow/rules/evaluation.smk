@@ -11,7 +11,7 @@
 
 rule embed:
     input:
-        accepted=ancient("results/{dataset}/accepted.txt"),
+        accepted="results/{dataset}/accepted.txt",
         manifest="results/{dataset}/manifest.csv",
         model=trained_model,
         labels=attended_labels,

@@ -8,7 +8,7 @@
 
 rule fields:
     input:
-        accepted=ancient("results/{dataset}/accepted.txt"),
+        accepted="results/{dataset}/accepted.txt",
         manifest="results/{dataset}/manifest.csv",
         checkpoint=pifpaf_weights,
     output:

@@ -1,11 +1,13 @@
 # Contract: a dataset's folder, which is only read -> the list of its images, and what a search in it can find.
 #   datasets.*.root, or results/{dataset}/source/index.csv where the workflow draws the dataset
 #   results/{dataset}/manifest.csv    key, split, identity, camera, width, height, sha256, names; one row an image
-#   results/{dataset}/protocol.md     what is wrong with the dataset and what to change, in plain words
-#   results/{dataset}/protocol.json   the same, for rule check
+#   results/{dataset}/accepted.txt    there if nothing is wrong with the dataset but what datasets.*.allow accepts
+#   results/{dataset}/protocol.md     what a search can find, what is wrong and what to change, in plain words
+#   results/{dataset}/protocol.json   the same, to be read by programs
 #   results/{dataset}/queries.csv     how many right answers each query can reach
-#   results/{dataset}/accepted.txt    only there if nothing is wrong but what datasets.*.allow accepts
-# Labels and embeddings wait for accepted.txt, as `ancient`: another `allow` makes nothing else run again.
+# Labels and embeddings wait for accepted.txt. A manifest is checked once: neither another `allow` nor other words in
+# the report may make labels and trainings run again, so that rule check has no params that Snakemake compares, and
+# nothing waits for rule protocol. (Nor would `ancient` do: Snakemake 9.27 then overlooks what else has changed.)
 
 
 rule manifest:
@@ -33,6 +35,28 @@ rule manifest:
         " --threads {threads} 2>&1 | tee {log:q}"
 
 
+rule check:
+    input:
+        "results/{dataset}/manifest.csv",
+    output:
+        "results/{dataset}/accepted.txt",
+    log:
+        text="logs/{dataset}/check.log",
+        report="logs/{dataset}/protocol.md",
+    benchmark:
+        "benchmarks/results/{dataset}/check.tsv"
+    conda:
+        "../../envs/reid.yaml"
+    threads: 1
+    params:
+        config=check_slice,
+    message:
+        "Checking the protocol of {wildcards.dataset}"
+    shell:
+        "python -m reid check --config {params.config:q} --manifest {input:q} --report {log.report:q}"
+        " --accepted {output:q} 2>&1 | tee {log.text:q}"
+
+
 rule protocol:
     input:
         "results/{dataset}/manifest.csv",
@@ -55,23 +79,3 @@ rule protocol:
     shell:
         "python -m reid protocol --config {params.config:q} --manifest {input:q} --report {output.report:q}"
         " --findings {output.findings:q} --queries {output.queries:q} 2>&1 | tee {log:q}"
-
-
-rule check:
-    input:
-        "results/{dataset}/protocol.json",
-    output:
-        "results/{dataset}/accepted.txt",
-    log:
-        "logs/{dataset}/check.log",
-    benchmark:
-        "benchmarks/results/{dataset}/check.tsv"
-    conda:
-        "../../envs/reid.yaml"
-    threads: 1
-    params:
-        code=code_digest("reid.stages.check"),
-    message:
-        "Checking the protocol of {wildcards.dataset}"
-    shell:
-        "python -m reid check --findings {input:q} --accepted {output:q} 2>&1 | tee {log:q}"
