@@ -15,8 +15,8 @@ RECORDED_PACKAGES = ("torch", "torchvision", "timm", "openpifpaf-vita", "numpy",
 SCHEMA_VERSION = 1
 # Modules that cannot change a result: what they decide reaches a stage through its config slice, or is only shown.
 WITHOUT_RESULTS = {
-    "artefacts.errors", "artefacts.progress", "parsing.config", "reid.config", "reid.dataset_config",
-    "reid.report_config", "reid.training_config",
+    "artefacts.errors", "artefacts.progress", "parsing.config", "parsing.conversion_config", "reid.config",
+    "reid.dataset_config", "reid.report_config", "reid.training_config",
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from artefacts.errors import UserError, first_problem
 from parsing.config import EMBEDDINGS, Count, Labels, PifPaf, Scheme, Section, Size, must_be_one_of, overlaid
+from parsing.conversion_config import Parser
 from reid.dataset_config import Dataset, ImageFolder, Name, Synthetic  # noqa: F401 - importers find all types here
 from reid.report_config import Matching, Pictures, Row, Table, datasets_of  # noqa: F401 - as above
 from reid.training_config import Augmentation, Loss, Training, Visibility
@@ -111,6 +112,7 @@ class Config(Section):
 
     schemes: dict[Name, Scheme]
     pifpaf: dict[Name, PifPaf]
+    parsers: dict[Name, Parser] = {}
     labels: Labels
     datasets: dict[Name, Dataset]
     backbones: dict[Name, PackagedWeights]
@@ -124,7 +126,10 @@ class Config(Section):
     def _datasets_fit(self) -> "Config":
         for name, dataset in self.datasets.items():
             must_be_one_of(f"datasets.{name}.scheme", dataset.scheme, self.schemes)
-            must_be_one_of(f"datasets.{name}.pifpaf", dataset.pifpaf, self.pifpaf)
+            if dataset.pifpaf:
+                must_be_one_of(f"datasets.{name}.pifpaf", dataset.pifpaf, self.pifpaf)
+            elif dataset.labels_from.kind == "part_png":
+                must_be_one_of(f"datasets.{name}.labels_from.parser", dataset.labels_from.parser, self.parsers)
             if dataset.trains_on:
                 trained = [other for other, entry in self.datasets.items() if not entry.trains_on]
                 must_be_one_of(f"datasets.{name}.trains_on (a dataset without it)", dataset.trains_on, trained)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from parsing.config import Count, Section, Share, named_once
+from parsing.conversion_config import LabelsFrom
 
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], AfterValidator(named_once)]
@@ -117,7 +118,14 @@ class Dataset(ImageFolder):
     """A dataset, and how it is labelled and trained."""
 
     scheme: Name  # entry of `schemes`
-    pifpaf: Name  # entry of `pifpaf`
+    pifpaf: Name | None = None  # entry of `pifpaf`, which labels it; null: `labels_from`
+    labels_from: LabelsFrom | None = None  # labels that another program made; null: `pifpaf`
     seeds: Seeds = [1]  # one training each; results are their mean and spread
     allow: list[Finding] = []  # findings of protocol.md that do not stop the workflow
     synthetic: Synthetic | None = None
+
+    @model_validator(mode="after")
+    def _labels_have_one_source(self) -> "Dataset":
+        if (self.pifpaf is None) == (self.labels_from is None):
+            raise ValueError("name either a pifpaf entry or labels_from, and not both")
+        return self

@@ -22,7 +22,7 @@ LAYERS = (
     "__main__",
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
-PARSING_FOR_REID = {"parsing", "parsing.config", "parsing.store", "parsing.schemes"}
+PARSING_FOR_REID = {"parsing", "parsing.config", "parsing.conversion_config", "parsing.store", "parsing.schemes"}
 LIGHT = ("artefacts.provenance", "parsing.config", "parsing.schemes", "reid.config")
 
 
