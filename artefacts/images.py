@@ -1,7 +1,9 @@
 """Reading images of any kind the same way everywhere, so that labels lie on the pixels that training sees."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -10,6 +12,8 @@ BEHIND_TRANSPARENCY = (124, 116, 104)  # the mean colour of ImageNet
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")  # whatever its name; others may start programs (EPS) or have no use
 MAX_PIXELS = 25_000_000  # an image that claims more is no person crop, and could fill the memory
 SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # a 16-bit PNG opens as I;16, or as I in older Pillow
+
+Converted = TypeVar("Converted")
 
 
 class UnreadableImage(Exception):
@@ -22,19 +26,38 @@ def read_rgb(source: Path | bytes) -> Image.Image:
     Grey, palette, CMYK, 16-bit and transparent images are converted. Raises UnreadableImage if the file is missing,
     truncated, no image, or too large to be decoded safely.
     """
+    return _decoded(source, FORMATS, lambda image: _to_rgb(ImageOps.exif_transpose(image)))
+
+
+def read_numbers(source: Path | bytes) -> np.ndarray:
+    """Numbers [H, W] uint8 of the pixels of a PNG: indices into its palette, or grey levels.
+
+    Raises UnreadableImage if the file is missing, truncated, no PNG, too large, or has no single number a pixel.
+    """
+    return _decoded(source, ("PNG",), _to_numbers)
+
+
+def _decoded(source: Path | bytes, formats: tuple[str, ...], convert: Callable[[Image.Image], Converted]) -> Converted:
+    """What `convert` makes of the whole image. Raises UnreadableImage whatever is wrong with it."""
     try:
         content = source if isinstance(source, bytes) else source.read_bytes()
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=formats) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels are more than the {MAX_PIXELS:,} allowed")
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return convert(image)
     except FileNotFoundError:
         raise UnreadableImage("no such file") from None
     except UnidentifiedImageError:
-        raise UnreadableImage("no image that Pillow knows") from None
+        raise UnreadableImage("no PNG" if formats == ("PNG",) else "no image that Pillow knows") from None
     except Exception as error:  # decoders raise nearly everything on broken files
         raise UnreadableImage(" ".join(f"{type(error).__name__}: {error}".split())) from None
+
+
+def _to_numbers(image: Image.Image) -> np.ndarray:
+    if image.mode not in ("P", "L"):
+        raise ValueError(f"its pixels have colours (mode {image.mode}), not one number of 0 to 255 each")
+    return np.asarray(image)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
     config = LabelsConfig.model_validate_json(arguments.config)
     fields = FieldFile(arguments.fields)
     if config.labels.unreadable == "fail":
-        _must_be_readable(fields)
+        must_be_readable(fields)
     scheme = part_scheme(config.scheme)
     how = config.labels
     maker = MaskMaker(scheme, fields.input_size, fields.stride, fields.grid, how.threshold, how.kind)
@@ -47,7 +47,8 @@ def run(arguments: argparse.Namespace) -> None:
     write_labels(arguments.labels, maker.grid, names, mirrored, len(fields), rows, record)
 
 
-def _must_be_readable(fields: FieldFile) -> None:
+def must_be_readable(fields: FieldFile) -> None:
+    """Raises UserError, which names the first NAMED images, if some could not be read or have no usable labels."""
     bad = [key for key, status in zip(fields.keys, fields.statuses, strict=True) if status == "unreadable"]
     if bad:
         named = "; ".join(f"{key} ({fields.problem(key)})" for key in bad[:NAMED])

@@ -1,0 +1,1 @@
+"""Labels that other programs made -> the files of the label stages."""
