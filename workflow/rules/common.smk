@@ -43,8 +43,14 @@ except UserError as error:
 
 
 def names(entries):
-    """Regular expression of exactly these names."""
-    return "|".join(map(re.escape, entries))
+    """Regular expression of exactly these names; without any, of nothing (Snakemake takes an empty one for none)."""
+    return "|".join(map(re.escape, entries)) or "(?!)"
+
+
+def datasets_labelled_by(*kinds):
+    """Regular expression of the datasets whose labels come from PifPaf ("pifpaf") or from files of these kinds."""
+    kind = lambda dataset: dataset.labels_from.kind if dataset.labels_from else "pifpaf"
+    return names(name for name, dataset in CONFIG.datasets.items() if kind(dataset) in kinds)
 
 
 wildcard_constraints:

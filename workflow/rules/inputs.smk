@@ -42,6 +42,22 @@ def pifpaf_weights(wildcards):
     return present(network.weights, f"download {source} and put it there, or change pifpaf.{name}.weights")
 
 
+def files_converted(wildcards):
+    """Single files that hold the labels of a dataset; nothing where its labels lie in a folder, which must be there."""
+    name, source = wildcards.dataset, CONFIG.datasets[wildcards.dataset].labels_from
+    present(source.path, f"put the labels there, or change datasets.{name}.labels_from.path")
+    if source.kind != "coco_json":
+        return []
+    files = [] if source.file else [source.path]
+    return files + ([present(source.images, f"change datasets.{name}.labels_from.images")] if source.images else [])
+
+
+def folder_converted(wildcards):
+    """Digest of the listing of a folder of labels, so that added, removed and exchanged files are noticed."""
+    source = CONFIG.datasets[wildcards.dataset].labels_from
+    return listing_digest(source.path) if source.file else "one file"
+
+
 def backbone_weights(wildcards):
     """The file of weights that a model's backbone starts from, if it is one."""
     weights = CONFIG.model(wildcards.model).backbone.weights

@@ -4,6 +4,7 @@
 #   results/{dataset}/parsing/fields.h5                 36 maps and the skeletons of every image
 #   results/{dataset}/parsing/{scheme}.h5               label maps of K parts and grouped confidences
 #   results/{dataset}/parsing/{scheme}.qc.json, .png    what the labels are worth, contact sheet
+# Datasets with `labels_from` have rules of their own instead of the first two or three (conversion.smk).
 
 
 rule fields:
@@ -17,6 +18,8 @@ rule fields:
         "logs/{dataset}/fields.{shard}.log",
     benchmark:
         "benchmarks/results/{dataset}/fields.{shard}.tsv"
+    wildcard_constraints:
+        dataset=datasets_labelled_by("pifpaf"),
     conda:
         "../../envs/parsing.yaml"
     threads: 1
@@ -47,6 +50,8 @@ rule merge:
         "logs/{dataset}/merge.log",
     benchmark:
         "benchmarks/results/{dataset}/merge.tsv"
+    wildcard_constraints:
+        dataset=datasets_labelled_by("pifpaf"),
     conda:
         "../../envs/parsing.yaml"
     threads: 1
@@ -68,6 +73,8 @@ rule labels:
         "logs/{dataset}/labels.{scheme}.log",
     benchmark:
         "benchmarks/results/{dataset}/labels.{scheme}.tsv"
+    wildcard_constraints:
+        dataset=datasets_labelled_by("pifpaf", "confidence_npy", "coco_json"),
     conda:
         "../../envs/parsing.yaml"
     threads: 1

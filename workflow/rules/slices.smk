@@ -40,6 +40,23 @@ def labels_slice(wildcards):
     )
 
 
+def convert_slice(wildcards):
+    source = CONFIG.datasets[wildcards.dataset].labels_from
+    parser = CONFIG.parsers[source.parser] if source.kind == "part_png" else None
+    return slice_of(root=root(wildcards), labels_from=source, parser=parser)
+
+
+def convert_parts_slice(wildcards):
+    source = CONFIG.datasets[wildcards.dataset].labels_from
+    return slice_of(
+        scheme=CONFIG.schemes[wildcards.scheme],
+        scheme_name=wildcards.scheme,
+        labels=PartLabels.of(CONFIG.labels),
+        labels_from=source,
+        parser=CONFIG.parsers[source.parser],
+    )
+
+
 def quality_slice(wildcards):
     return slice_of(root=root(wildcards))
 

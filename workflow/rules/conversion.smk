@@ -1,0 +1,55 @@
+# Contract: labels that another program made -> the files that PifPaf's labels would be in (datasets.*.labels_from).
+#   results/{dataset}/manifest.csv, labels_from.path
+#   results/{dataset}/parsing/fields.h5     instead of fields and merge: maps, skeletons (where known), status
+#   results/{dataset}/parsing/{scheme}.h5   instead of labels, of a human parser's images
+# Label files in a folder are no inputs, as images are none: their names and sizes are a param.
+
+
+rule convert:
+    input:
+        manifest="results/{dataset}/manifest.csv",
+        labels=files_converted,
+    output:
+        "results/{dataset}/parsing/fields.h5",
+    log:
+        "logs/{dataset}/convert.log",
+    benchmark:
+        "benchmarks/results/{dataset}/convert.tsv"
+    wildcard_constraints:
+        dataset=datasets_labelled_by("confidence_npy", "coco_json", "part_png"),
+    conda:
+        "../../envs/parsing.yaml"
+    threads: 1
+    params:
+        config=convert_slice,
+        code=code_digest("parsing.stages.convert"),
+        labels=folder_converted,
+    message:
+        "Converting the labels of {wildcards.dataset}"
+    shell:
+        "python -m parsing convert --config {params.config:q} --manifest {input.manifest:q}"
+        " --fields {output:q} 2>&1 | tee {log:q}"
+
+
+rule convert_parts:
+    input:
+        "results/{dataset}/parsing/fields.h5",
+    output:
+        "results/{dataset}/parsing/{scheme}.h5",
+    log:
+        "logs/{dataset}/convert_parts.{scheme}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/convert_parts.{scheme}.tsv"
+    wildcard_constraints:
+        dataset=datasets_labelled_by("part_png"),
+    conda:
+        "../../envs/parsing.yaml"
+    threads: 1
+    params:
+        config=convert_parts_slice,
+        code=code_digest("parsing.stages.convert_parts"),
+        labels=folder_converted,
+    message:
+        "Converting the labels of {wildcards.dataset} to the parts of {wildcards.scheme}"
+    shell:
+        "python -m parsing convert-parts --config {params.config:q} --fields {input:q} --labels {output:q} 2>&1 | tee {log:q}"
