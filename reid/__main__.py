@@ -10,6 +10,7 @@ STAGES = {
     "protocol": "say what a search in a dataset can find, and what is wrong with it",
     "check": "stop where the protocol has findings that are not allowed",
     "import-backbone": "bring ImageNet weights that a package ships into timm's layout",
+    "import-official": "bring a checkpoint that the authors released into our format",
     "train": "train one model with one seed",
     "embed": "extract the embeddings of query and gallery",
     "evaluate": "compare query with gallery and measure the ranking",
