@@ -2,11 +2,32 @@
 
 from typing import Annotated, Literal, NotRequired
 
-from pydantic import AfterValidator, ConfigDict, Field, with_config
+from pydantic import AfterValidator, ConfigDict, Field, model_validator, with_config
 from typing_extensions import TypedDict
 
-from parsing.config import Count, Section, named_once
+from parsing.config import Count, Section, Share, named_once
 from reid.dataset_config import Seeds
+
+
+class Rerank(Section):
+    """k-reciprocal re-ranking of the part-to-part distances [44]."""
+
+    k1: Count  # images that must be among each other's nearest
+    k2: Count  # nearest images whose encodings are averaged; 1 = none but its own
+    original_weight: Share  # lambda of [44]: 1 = distances stay as they are, but for their scale
+
+    @model_validator(mode="after")
+    def _averaged_images_are_known(self) -> "Rerank":
+        if self.k2 > self.k1 + 1:
+            raise ValueError(f"k2 {self.k2}: must be at most k1 + 1, {self.k1 + 1}")
+        return self
+
+
+class SingleShot(Section):
+    """CMC in galleries of one image an identity, as on CUHK03."""
+
+    repetitions: Count  # galleries drawn
+    seed: Annotated[int, Field(ge=0)]  # of the draw
 
 
 class Matching(Section):
@@ -17,6 +38,8 @@ class Matching(Section):
     normalise: bool = False  # features to unit length first
     separately: bool = False  # report each embedding alone instead of their mean (Table 3)
     nothing_in_common: Literal["infinity", "largest_plus_one"] = "infinity"  # distance where no part is seen in both
+    rerank: Rerank | None = None  # null = not, as in the paper (Section 4.1)
+    single_shot: SingleShot | None = None  # rank-k as on CUHK03; null = the whole gallery
 
 
 @with_config(ConfigDict(extra="forbid", strict=True))

@@ -38,7 +38,7 @@ class Figure:
         rows = [self._row(query, query, self.found, together)]
         if parts and len(names) > 1:
             part = names[parts[number % len(parts)]]
-            alone = self.matching.model_copy(update={"embeddings": [part]})
+            alone = self.matching.model_copy(update={"embeddings": [part], "rerank": None})
             single = retrieve(self.file, alone, FIRST, np.array([query]))
             rows.insert(0, self._row(query, 0, single, f"{part} alone"))
         return rows

@@ -45,12 +45,12 @@ def average(total, row_visible, column_visible):
 
 @njit(cache=True)
 def largest_finite(distances):
-    """The largest of `distances` [Q, B] that is not infinite; zero if all are."""
-    largest = 0.0
+    """The largest of each row of `distances` [Q, B] that is not infinite; zero if all are."""
+    largest = np.zeros(len(distances), np.float32)
     for i in range(distances.shape[0]):
         for j in range(distances.shape[1]):
-            if largest < distances[i, j] < np.inf:
-                largest = distances[i, j]
+            if largest[i] < distances[i, j] < np.inf:
+                largest[i] = distances[i, j]
     return largest
 
 
@@ -120,3 +120,61 @@ def keep_nearest(distances, first_column, nearest, nearest_distances):
                 images[place], kept[place] = images[place - 1], kept[place - 1]
                 place -= 1
             images[place], kept[place] = first_column + j, distance
+
+
+@njit
+def _cell(distance, low, scale, cells):
+    """Cell of a table in which a distance falls: it never falls as distances rise."""
+    return min(max(np.int64((distance - low) * scale), 0), cells - 1)
+
+
+@njit(cache=True)
+def first_thresholds(thresholds, low, scale, cells):
+    """First of the rising `thresholds` [T] in each cell [cells] or after it; the last, where there is none."""
+    first = np.full(cells, len(thresholds) - 1)
+    for place in range(len(thresholds) - 1, -1, -1):
+        if thresholds[place] < np.inf:
+            first[_cell(thresholds[place], low, scale, cells)] = place
+    for cell in range(cells - 2, -1, -1):
+        first[cell] = min(first[cell], first[cell + 1])
+    return first
+
+
+@njit(cache=True)
+def count_up_to(distances, thresholds, first, low, scale, counts):
+    """Add to `counts` [T + 1] how many of `distances` [Q, B] each threshold is the first not below; NaN is nowhere."""
+    last = len(thresholds) - 1
+    for i in range(distances.shape[0]):
+        for j in range(distances.shape[1]):
+            distance = distances[i, j]
+            if np.isnan(distance):
+                continue
+            place = last + (distance > thresholds[last])
+            if distance < thresholds[last]:
+                place = first[_cell(distance, low, scale, len(first))]
+                while thresholds[place] < distance:
+                    place += 1
+            counts[place] += 1
+
+
+@njit(cache=True)
+def count_drawn(
+    distances, first_column, starts, galleries, query_identity, gallery_identity, columns, thresholds, ahead
+):
+    """Add to `ahead` [Q, R] how many images of R galleries come before the positive sought in each, in a stable sort.
+
+    `distances` [Q, B] are those of the images from `first_column` on; image i lies in `galleries` from `starts[i]` to
+    `starts[i + 1]`. The positive is image `columns` [Q, R] at distance `thresholds` [Q, R]; no other of its identity
+    counts.
+    """
+    for query in range(len(distances)):
+        for j in range(distances.shape[1]):
+            image, distance = first_column + j, distances[query, j]
+            if gallery_identity[image] == query_identity[query] > 0:
+                continue
+            for place in range(starts[image], starts[image + 1]):
+                gallery = galleries[place]
+                threshold = thresholds[query, gallery]
+                ahead[query, gallery] += distance < threshold or (
+                    distance == threshold and image < columns[query, gallery]
+                )

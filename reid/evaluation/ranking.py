@@ -13,6 +13,7 @@ from artefacts.errors import UserError
 from reid.evaluation import kernels
 
 BLOCK = 1024  # gallery images ranked at a time
+CMC_RANKS = (1, 5, 10, 20)
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Ranking:
     """
 
     def __init__(self, protocol: Protocol, distances: np.ndarray, keep: int = 0):
-        self._protocol, self.distances = protocol, distances
+        self.protocol, self.distances = protocol, distances
         self._order = np.argsort(protocol.columns, kind="stable")
         self._ignored_order = np.argsort(protocol.ignored_columns, kind="stable")
         self._ahead = np.zeros(len(distances), np.int64)
@@ -88,7 +89,7 @@ class Ranking:
         The positives' own distances are put in its place, so that two computations of the same distance cannot
         disagree, and what takes no part becomes NaN, which is nearer than nothing.
         """
-        pairs = self._protocol
+        pairs = self.protocol
         own = _within(pairs.columns, self._order, first_column, block.shape[1])
         block[pairs.rows[own], pairs.columns[own] - first_column] = self.distances[own]
         ignored = _within(pairs.ignored_columns, self._ignored_order, first_column, block.shape[1])
@@ -125,9 +126,9 @@ class Measures:
         """The measures of some queries alone, `chosen` by a mask [Q]."""
         return Measures(self.average_precision[chosen], self.first[chosen], self.inverse_penalty[chosen])
 
-    def summary(self, ranks: tuple[int, ...] = (1, 5, 10, 20)) -> dict[str, float]:
+    def summary(self) -> dict[str, float]:
         """mAP, rank-k and mINP, 0..1, over the measured queries."""
-        cmc = {f"rank-{rank}": float(np.mean(self.first[self.measured] <= rank)) for rank in ranks}
+        cmc = {f"rank-{rank}": float(np.mean(self.first[self.measured] <= rank)) for rank in CMC_RANKS}
         mean_precision = float(np.nanmean(self.average_precision))
         return {"mAP": mean_precision, **cmc, "mINP": float(np.nanmean(self.inverse_penalty))}
 

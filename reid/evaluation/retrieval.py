@@ -10,7 +10,10 @@ from reid.config import Matching
 from reid.evaluation import kernels
 from reid.evaluation.distance import PartDistances, largest_plus_one
 from reid.evaluation.matching import compared
-from reid.evaluation.ranking import Measures, Protocol, Ranking, measures, precisions, protocol
+from reid.evaluation.ranking import CMC_RANKS, Measures, Protocol, Ranking, measures, precisions, protocol
+from reid.evaluation.rerank import Reranked
+from reid.evaluation.roc import Roc
+from reid.evaluation.single_shot import SingleShotRanking
 from reid.evaluation.store import Embeddings
 
 
@@ -21,7 +24,7 @@ class Retrieval:
     Of these, `correct` tells which are of the query's identity; -1 and NaN stand where the gallery has no more.
     `query_visible` [Q, P] and `gallery_visible` [G, P] are the visibility scores of the compared embeddings `names`.
     `precisions` [M] are those at the positives' ranks, in the protocol's order. `apart` counts the pairs that have
-    nothing in common, `apart_positives` those of them that are positives.
+    nothing in common, `apart_positives` those of them that are positives. `roc` and `single_shot` are there if wanted.
     """
 
     names: list[str]
@@ -36,25 +39,32 @@ class Retrieval:
     gallery_visible: np.ndarray
     apart: int
     apart_positives: int
+    roc: Roc | None
+    single_shot: SingleShotRanking | None
 
 
-def retrieve(file: Embeddings, matching: Matching, keep: int = 0, chosen: np.ndarray | None = None) -> Retrieval:
+def retrieve(
+    file: Embeddings, matching: Matching, keep: int = 0, chosen: np.ndarray | None = None, verify: bool = False
+) -> Retrieval:
     """Search the gallery for all queries, or for those of the numbers `chosen`, under one matching.
 
-    Raises UserError where no query has a positive, and for what the file or the matching lacks.
+    `verify` asks for `roc`, the matching for `single_shot`. Raises UserError where no query has a positive, and for
+    what the file or the matching lacks.
     """
     chosen = np.arange(len(file.query)) if chosen is None else chosen
-    identity, gallery_identity = file.query.identity[chosen], file.gallery.identity
-    try:
-        pairs = protocol(identity, gallery_identity, file.query.camera[chosen], file.gallery.camera)
-    except UserError as error:
-        raise UserError(f"{file.query.path}: {error}") from None
+    pairs = _protocol(file, chosen)
     query, gallery = (compared(split, matching, file.names) for split in (file.query, file.gallery))
-    distances = PartDistances(query, gallery, chosen)
+    distances = (
+        Reranked(query, gallery, matching.rerank, chosen) if matching.rerank else PartDistances(query, gallery, chosen)
+    )
     ranking = Ranking(pairs, distances.pairs(pairs.rows, pairs.columns), keep)
+    roc = Roc(ranking.distances) if verify else None
+    shots = _single_shot(file, matching, chosen, ranking)
     finite = matching.nothing_in_common == "largest_plus_one"
-    apart, largest = _add_all(distances, ranking, f"comparing {'+'.join(matching.embeddings)}", finite)
+    takers = [ranking, *(one for one in (roc, shots) if one)]
+    apart, largest = _give_all(distances, takers, f"comparing {'+'.join(matching.embeddings)}", finite)
     shown = ranking.nearest_distances
+    identity = file.query.identity[chosen]
     return Retrieval(
         names=list(query.columns),
         query_identity=identity,
@@ -63,41 +73,80 @@ def retrieve(file: Embeddings, matching: Matching, keep: int = 0, chosen: np.nda
         precisions=precisions(pairs.offsets, ranking.ranks),
         nearest=ranking.nearest,
         nearest_distances=largest_plus_one(shown, largest) if finite else shown,
-        correct=(ranking.nearest >= 0) & (gallery_identity[ranking.nearest] == identity[:, None]),
+        correct=(ranking.nearest >= 0) & (file.gallery.identity[ranking.nearest] == identity[:, None]),
         query_visible=query.visible[chosen],
         gallery_visible=gallery.visible,
         apart=apart,
-        apart_positives=int(np.isinf(ranking.distances).sum()),
+        apart_positives=_apart(query.visible[chosen][pairs.rows], gallery.visible[pairs.columns]),
+        roc=roc,
+        single_shot=shots,
     )
 
 
-def _add_all(distances: PartDistances, ranking: Ranking, title: str, finite: bool) -> tuple[int, float]:
-    """Rank the whole gallery, block by block; returns how many distances are infinite, and the largest `finite` one."""
+def _protocol(file: Embeddings, chosen: np.ndarray) -> Protocol:
+    query, gallery = file.query, file.gallery
+    try:
+        return protocol(query.identity[chosen], gallery.identity, query.camera[chosen], gallery.camera)
+    except UserError as error:
+        raise UserError(f"{query.path}: {error}") from None
+
+
+def _single_shot(
+    file: Embeddings, matching: Matching, chosen: np.ndarray, ranking: Ranking
+) -> SingleShotRanking | None:
+    if matching.single_shot is None:
+        return None
+    identities = file.query.identity[chosen], file.gallery.identity
+    return SingleShotRanking(ranking.protocol, ranking.distances, *identities, matching.single_shot)
+
+
+def _apart(query_visible: np.ndarray, gallery_visible: np.ndarray) -> int:
+    """How many of M pairs have nothing in common, by the visibility [M, P] of both images."""
+    return int((~(query_visible & gallery_visible).any(axis=1)).sum())
+
+
+def _give_all(
+    distances: PartDistances | Reranked, takers: list[Ranking | Roc | SingleShotRanking], title: str, finite: bool
+) -> tuple[int, float]:
+    """Give the whole gallery to all, block by block, in this order; the first puts in what takes no part.
+
+    Returns how many distances are infinite, and the largest `finite` one, if that is asked for.
+    """
     apart, largest = 0, 0.0
     with bar(distances.blocks()[-1][1], title, "image") as progress:
         for start, stop in distances.blocks():
             block, infinite = distances.block(start, stop)
             if finite:
-                largest = max(largest, kernels.largest_finite(block))
-            ranking.add(block, start)
+                largest = max(largest, float(kernels.largest_finite(block).max()))
+            for taker in takers:
+                taker.add(block, start)
             apart += infinite
             progress.update(stop - start)
     return apart, largest
 
 
 def report(file: Embeddings, matching: Matching) -> dict:
-    """What a matching is worth, ready for JSON: measures, CMC up to rank 50, measures by visible parts, counts."""
-    found = retrieve(file, matching)
+    """What a matching is worth, ready for JSON: measures, CMC up to rank 50, the same by visible parts, ROC, counts."""
+    found = retrieve(file, matching, verify=True)
     query_parts, gallery_parts = (split.visibility[:, -len(file.parts) :] for split in (file.query, file.gallery))
     in_both = (query_parts[found.protocol.rows] & gallery_parts[found.protocol.columns]).sum(axis=1)
     return {
         "embeddings": found.names,
-        "measures": found.measures.summary(),
-        "cmc": found.measures.cmc().tolist(),
+        "measures": found.measures.summary() | _single_shot_measures(found),
+        "cmc": (found.single_shot or found.measures).cmc().tolist(),
         "by_visible_parts": _by_visible_parts(found.measures, query_parts.sum(axis=1)),
         "by_mutually_visible_parts": _by_mutually_visible_parts(found.precisions, in_both),
+        "verification": found.roc.summary(),
         "counts": _counts(file, found),
     }
+
+
+def _single_shot_measures(found: Retrieval) -> dict[str, float]:
+    """Rank-k in galleries of one image an identity, in place of those in the whole one; mAP and mINP stay."""
+    if found.single_shot is None:
+        return {}
+    curve = found.single_shot.cmc()
+    return {f"rank-{rank}": float(curve[rank - 1]) for rank in CMC_RANKS}
 
 
 def _by_visible_parts(measured: Measures, visible_parts: np.ndarray) -> list[dict]:
