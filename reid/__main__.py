@@ -17,7 +17,11 @@ STAGES = {
     "summarise": "mean and spread of the metrics over seeds",
     "rank": "draw queries with their first ten gallery images",
     "attention": "draw labels beside attention maps",
+    "curves": "draw the training curves of all seeds",
     "tabulate": "write a table of results",
+    "compare": "draw CMC curves, and precision by visible parts, of a table's rows",
+    "show": "draw labels, attention, visibility and ranking of any image of a finished run",
+    "account": "list what made a table: time, memory, code and inputs of every file",
 }
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-AFTER_LABELS = {"labels", "quality", "train", "embed", "evaluate", "summarise", "rank", "attention", "tabulate"}
-AFTER_TRAIN = {"train", "embed", "evaluate", "summarise", "rank", "attention", "tabulate"}
-AFTER_EVALUATE = {"evaluate", "summarise", "rank", "tabulate"}
+TABLE = {"tabulate", "compare", "account"}
+AFTER_EVALUATE = {"evaluate", "summarise", "rank", *TABLE}
+AFTER_TRAIN = {"train", "curves", "embed", "attention", *AFTER_EVALUATE}
+AFTER_LABELS = {"labels", "quality", *AFTER_TRAIN}
 
 
 def test_dates_and_comments_rerun_nothing(workflow):
@@ -47,7 +48,7 @@ def test_another_scheme_reruns_that_dataset_alone(workflow):
     assert run.returncode == 0, run.stderr
     workflow.edit("config.yaml", OTHER, OTHER.replace("scheme: five", "scheme: eight"))
     plan = workflow.planned(*targets)
-    assert plan.rules == AFTER_LABELS - {"quality", "rank", "attention", "tabulate"}
+    assert plan.rules == AFTER_LABELS - {"quality", "rank", "attention", "curves", *TABLE}
     assert not [job for job in plan.jobs if "synthetic" in job]
 
 
@@ -73,18 +74,18 @@ def test_a_training_key_reruns_training_and_what_follows(workflow):
     [
         ("batch_size: 8 #", "batch_size: 9 #", {"fields", "merge"} | AFTER_LABELS),
         ("threshold: 0.5 #", "threshold: 0.6 #", AFTER_LABELS),
-        ("queries: 8", "queries: 9", {"rank"}),
-        ("images: 8\n", "images: 9\n", {"attention"}),
-        ("title: Synthetic people", "title: Drawn people", {"tabulate"}),
+        ("queries: 8", "queries: 9", {"rank", "account"}),
+        ("images: 8\n", "images: 9\n", {"attention", "account"}),
+        ("title: Synthetic people", "title: Drawn people", TABLE),
         (
             "no_visibility: { embeddings: [foreground, parts]",
             "no_visibility: { embeddings: [parts]",
-            {"evaluate", "summarise", "tabulate"},
+            {"evaluate", "summarise", *TABLE},
         ),
         (
             "    also: [no_visibility, each]",
             "    also: [no_visibility, each, parts]",
-            {"evaluate", "summarise", "tabulate"},
+            {"evaluate", "summarise", *TABLE},
         ),
         ("rule: threshold, threshold: 0.4", "rule: threshold, threshold: 0.3", {"embed", "attention"} | AFTER_EVALUATE),
         ("small: # our own", "small: # our ", set()),

@@ -83,7 +83,12 @@ rule rank:
     input:
         first_embeddings,
     output:
-        picture=report("results/{dataset}/{model}/ranking.png", caption="../report/ranking.rst", category="Rankings"),
+        picture=report(
+            "results/{dataset}/{model}/ranking.png",
+            caption="../report/ranking.rst",
+            category="Rankings",
+            labels={"dataset": "{dataset}", "model": "{model}"},
+        ),
         ranking="results/{dataset}/{model}/ranking.csv",
     log:
         "logs/{dataset}/{model}/rank.log",
@@ -107,7 +112,12 @@ rule attention:
         embeddings=first_embeddings,
         labels=known_labels,
     output:
-        report("results/{dataset}/{model}/attention.png", caption="../report/attention.rst", category="Attention"),
+        report(
+            "results/{dataset}/{model}/attention.png",
+            caption="../report/attention.rst",
+            category="Attention",
+            labels={"dataset": "{dataset}", "model": "{model}"},
+        ),
     log:
         "logs/{dataset}/{model}/attention.log",
     benchmark:

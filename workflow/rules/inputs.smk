@@ -97,14 +97,15 @@ def first_embeddings(wildcards):
 
 
 def metrics_of_seeds(wildcards):
+    return metrics_of(wildcards.dataset, wildcards.model)
+
+
+def metrics_of(dataset, model):
     """Metrics of every seed of the dataset under every matching of the model."""
-    model = CONFIG.model(wildcards.model)
     return expand(
-        "results/{dataset}/{model}/seed{seed}/{matching}.json",
-        dataset=wildcards.dataset,
-        model=wildcards.model,
-        seed=CONFIG.datasets[wildcards.dataset].seeds,
-        matching=dict.fromkeys([model.matching, *model.also]),
+        f"results/{dataset}/{model}/seed{{seed}}/{{matching}}.json",
+        seed=CONFIG.datasets[dataset].seeds,
+        matching=dict.fromkeys([CONFIG.model(model).matching, *CONFIG.model(model).also]),
     )
 
 
@@ -125,6 +126,11 @@ def missing_for(dataset, model):
     return [path for path in dict.fromkeys(wanted) if not at_hand(path)]
 
 
+def cells_to_run(wildcards):
+    """Dataset and model of the numbers of a table that can be run here."""
+    return [cell for cell in cells_of(wildcards) if not missing_for(*cell)]
+
+
 def missing_for_table(wildcards):
     """Files for want of which cells of a table are not run."""
     if wildcards.table.endswith(SO_FAR):
@@ -134,7 +140,7 @@ def missing_for_table(wildcards):
 
 def metrics_of_rows(wildcards):
     """Metrics behind a table, of all that can be run here; of nothing, if the table of what was run is asked for."""
-    run = [] if wildcards.table.endswith(SO_FAR) else [cell for cell in cells_of(wildcards) if not missing_for(*cell)]
+    run = [] if wildcards.table.endswith(SO_FAR) else cells_to_run(wildcards)
     return [f"results/{dataset}/{model}/metrics.json" for dataset, model in run]
 
 
@@ -142,3 +148,60 @@ def metrics_found(wildcards):
     """Metrics of the other cells of a table that are there: from an earlier run, or from elsewhere."""
     cells = (f"results/{dataset}/{model}/metrics.json" for dataset, model in cells_of(wildcards))
     return [path for path in cells if path not in metrics_of_rows(wildcards) and Path(path).exists()]
+
+
+def histories_of_seeds(wildcards):
+    """Losses by epoch of every seed of the dataset."""
+    seeds = CONFIG.datasets[wildcards.dataset].seeds
+    return expand("results/{dataset}/{model}/seed{seed}/history.csv", **dict(wildcards.items()), seed=seeds)
+
+
+def metrics_of_row_seeds(wildcards):
+    """Metrics of every number of a table that can be run here, seed by seed."""
+    files = [
+        f"results/{row['dataset']}/{row['model']}/seed{seed}/{row['matching'].partition('/')[0]}.json"
+        for row in rows_to_run(wildcards)
+        for seed in row["seeds"]
+    ]
+    return list(dict.fromkeys(files))
+
+
+def made_for_table(wildcards):
+    """All files behind what can be run here of a table, from manifests to pictures."""
+    cells = cells_to_run(wildcards)
+    files = [file for kind in (files_of_dataset, files_of_model) for cell in cells for file in kind(*cell)]
+    return list(dict.fromkeys(files))
+
+
+def files_of_dataset(dataset, model):
+    """Lists of the images that a model learns from and is tested on, and the labels that it learns from."""
+    source, scheme = trained_on(dataset), CONFIG.scheme_of(model, dataset)
+    listed = [f"results/{name}/manifest.csv" for name in dict.fromkeys((source, dataset))]
+    if CONFIG.model(model).head.attention == "stripes":
+        return listed
+    drawn = ["source/truth.h5"] if CONFIG.datasets[source].synthetic else []
+    labels = (f"parsing/{name}" for name in ("fields.h5", f"{scheme}.h5", f"{scheme}.qc.json"))
+    return [*listed, *(f"results/{source}/{name}" for name in (*drawn, *labels))]
+
+
+def files_of_model(dataset, model):
+    """A trained model with all that is measured of it on a dataset, and the pictures."""
+    source, seeds = trained_on(dataset), CONFIG.datasets[dataset].seeds
+    labelled = at_hand(CONFIG.pifpaf[CONFIG.datasets[dataset].pifpaf].weights)
+    pictures = ["ranking.png", *(["attention.png"] if sees_parts(model) and labelled else [])]
+    return [
+        f"results/{source}/{model}/training.svg",
+        *expand(f"results/{source}/{model}/seed{{seed}}/model.safetensors", seed=seeds),
+        *expand(f"results/{dataset}/{model}/seed{{seed}}/embeddings.h5", seed=seeds),
+        *metrics_of(dataset, model),
+        *(f"results/{dataset}/{model}/{file}" for file in ("metrics.json", *pictures)),
+    ]
+
+
+def weights_for_table(wildcards):
+    """The files of weights that labels and models of a table start from."""
+    cells = cells_to_run(wildcards)
+    networks = [CONFIG.pifpaf[CONFIG.datasets[trained_on(dataset)].pifpaf].weights for dataset, model in cells]
+    backbones = [CONFIG.model(model).backbone.weights for dataset, model in cells]
+    found = (file for file in (*networks, *backbones) if file not in (None, "imagenet") and at_hand(file))
+    return list(dict.fromkeys(found))

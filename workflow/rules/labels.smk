@@ -95,7 +95,12 @@ rule quality:
         truth=drawn_truth,
     output:
         report="results/{dataset}/parsing/{scheme}.qc.json",
-        sheet=report("results/{dataset}/parsing/{scheme}.qc.png", caption="../report/labels.rst", category="Labels"),
+        sheet=report(
+            "results/{dataset}/parsing/{scheme}.qc.png",
+            caption="../report/labels.rst",
+            category="Labels",
+            labels={"dataset": "{dataset}", "scheme": "{scheme}"},
+        ),
     log:
         "logs/{dataset}/quality.{scheme}.log",
     benchmark:

@@ -95,3 +95,35 @@ def attention_slice(wildcards):
 def tabulate_slice(wildcards):
     table = CONFIG.tables[wildcards.table.removesuffix(SO_FAR)]
     return slice_of(table=table, missing=missing_for_table(wildcards))
+
+
+def curves_slice(wildcards):
+    return slice_of(**dict(wildcards.items()))
+
+
+def sees_parts(model):
+    """Whether the visibility of a model's parts means something: it learns attention, or takes it from labels."""
+    model = CONFIG.model(model)
+    return model.head.attention == "labels" or (model.head.attention != "stripes" and model.loss.attention_weight > 0)
+
+
+def rows_to_run(wildcards):
+    """The rows of a table that can be run here, one a dataset, with the seeds that they are the mean of."""
+    table, rows = CONFIG.tables[wildcards.table], []
+    for dataset, row in ((dataset, row) for row in table.rows for dataset in datasets_of(row)):
+        if not missing_for(dataset, row["model"]):
+            seeds = [seed for seed in CONFIG.datasets[dataset].seeds if seed in (table.seeds or [seed])]
+            kept = {key: row[key] for key in ("label", "model", "matching")}
+            rows.append({**kept, "dataset": dataset, "seeds": seeds, "sees_parts": sees_parts(row["model"])})
+    return rows
+
+
+def compare_slice(wildcards):
+    return slice_of(title=CONFIG.tables[wildcards.table].title, rows=rows_to_run(wildcards))
+
+
+def account_slice(wildcards):
+    models = {}
+    for dataset, model in cells_to_run(wildcards):
+        models.setdefault(dataset, []).append(model)
+    return slice_of(title=CONFIG.tables[wildcards.table].title, models=models)

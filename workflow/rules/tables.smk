@@ -8,7 +8,12 @@ rule tabulate:
     input:
         metrics_of_rows,
     output:
-        csv=report("results/tables/{table}.csv", caption="../report/table.rst", category="Tables"),
+        csv=report(
+            "results/tables/{table}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{table}", "shows": "as CSV"},
+        ),
         markdown="results/tables/{table}.md",
         tex="results/tables/{table}.tex",
     log:

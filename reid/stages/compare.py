@@ -1,0 +1,86 @@
+"""Show the rows of a table beside each other: as a page, as CMC curves, and as precision by visible parts."""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+from artefacts.errors import UserError
+from artefacts.files import write_text
+from parsing.config import Section
+from reid.report.comparison import Compared, cmc_curves, precision_by_parts
+from reid.report.pages import Cell, page, table
+from reid.report.style import write_svg
+
+MEASURES = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
+
+
+class ComparedRow(Section):
+    """A row of a table, with the seeds that it is the mean of, and whether its model learnt attention."""
+
+    label: str
+    dataset: str
+    model: str
+    matching: str
+    seeds: list[int]
+    sees_parts: bool
+
+
+class Settings(Section):
+    """The slice of the configuration that decides this stage."""
+
+    title: str
+    rows: list[ComparedRow]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", required=True, help="JSON: title, rows")
+    parser.add_argument(
+        "--metrics", type=Path, nargs="*", default=[], help="{dataset}/{model}/seed{seed}/{matching}.json files"
+    )
+    parser.add_argument("--table", type=Path, required=True, help="the table as CSV, from tabulate")
+    parser.add_argument("--page", type=Path, required=True, help="output HTML")
+    parser.add_argument("--cmc", type=Path, required=True, help="output SVG")
+    parser.add_argument("--parts", type=Path, required=True, help="output SVG")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    settings = Settings.model_validate_json(arguments.config)
+    files = {path.parts[-4:]: path for path in arguments.metrics}
+    rows = [
+        Compared(row.label, row.dataset, row.sees_parts, [_report(files, row, seed) for seed in row.seeds])
+        for row in settings.rows
+    ]
+    write_svg(cmc_curves(rows, settings.title), arguments.cmc)
+    write_svg(precision_by_parts(rows, settings.title), arguments.parts)
+    write_text(arguments.page, page(settings.title, _as_html(arguments.table)))
+
+
+def _as_html(path: Path) -> str:
+    """All columns of the table, each measure as mean ± spread in percent."""
+    with open(path, newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    names = ("label", "dataset", "model", "matching", "runs")
+    rows = [
+        [*(line[name] for name in names), *(Cell(_measure(line, name), "number") for name in MEASURES)]
+        for line in lines
+    ]
+    return table((*names, *MEASURES), rows)
+
+
+def _measure(line: dict[str, str], name: str) -> str:
+    mean, spread = line[name], line[f"{name} spread"]
+    shown = f"{float(mean):.1f}" if mean else "–"
+    return f"{shown} ± {float(spread):.1f}" if spread else shown
+
+
+def _report(files: dict[tuple[str, ...], Path], row: ComparedRow, seed: int) -> dict:
+    """What evaluate wrote of a row and seed; `each/head` is the result `head` of each.json."""
+    matching, _, single = row.matching.partition("/")
+    path = files.get((row.dataset, row.model, f"seed{seed}", f"{matching}.json"))
+    if path is None:
+        raise UserError(f"{row.dataset}/{row.model}/seed{seed}/{matching}.json is not among the metrics")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["results"][single or matching]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: not metrics of the evaluate stage; run it again ({error})") from None
