@@ -9,8 +9,21 @@ from artefacts.errors import UserError
 from artefacts.images import UnreadableImage, read_rgb
 from parsing.schemes import UNKNOWN
 from parsing.store import LabelFile
-from reid.evaluation.pictures import COLOURS, FRAME, GAP, INK, PAPER, RIGHT, THUMB, TITLE, WRONG, font, overlaid
-from reid.evaluation.store import Embeddings, StoredSplit
+from reid.evaluation.pictures import (
+    COLOURS,
+    FRAME,
+    GAP,
+    INK,
+    PAPER,
+    RIGHT,
+    THUMB,
+    TITLE,
+    WRONG,
+    colours_of,
+    font,
+    overlaid,
+)
+from reid.evaluation.store import HOLISTIC, Embeddings
 
 COLUMNS = ("image", "PifPaf label", "attention")  # before one column a part
 CELL = (THUMB[0] + 2 * FRAME + GAP, THUMB[1] + 2 * FRAME + GAP)
@@ -24,13 +37,13 @@ def attention_sheet(file: Embeddings, labels: LabelFile, root: Path, images: int
     """
     chosen = [(file.query, row) for row in _spread(len(file.query), images - images // 2)]
     chosen += [(file.gallery, row) for row in _spread(len(file.gallery), images // 2)]
-    titles = [*COLUMNS, *file.parts]
-    page = Image.new("RGB", (GAP + len(titles) * CELL[0], GAP + TITLE + len(chosen) * CELL[1]), PAPER)
-    pen = ImageDraw.Draw(page)
-    for column, title in enumerate(titles):
-        pen.text((GAP + column * CELL[0] + FRAME, GAP), title, INK, font(12))
+    columns = len(COLUMNS) + len(file.parts)
+    page = Image.new("RGB", (GAP + columns * CELL[0], GAP + TITLE + len(chosen) * CELL[1]), PAPER)
+    draw_titles(ImageDraw.Draw(page), GAP, file.parts)
     for number, (split, row) in enumerate(chosen):
-        for column, tile in enumerate(_tiles(split, row, labels, root)):
+        key = split.key_of(row)
+        shown = tiles(root / key, labels.label_map(key), split.attention(row), split.visibility[row, len(HOLISTIC) :])
+        for column, tile in enumerate(shown):
             page.paste(tile, (GAP + column * CELL[0], GAP + TITLE + number * CELL[1]))
     return page
 
@@ -39,19 +52,32 @@ def _spread(length: int, count: int) -> list[int]:
     return np.unique(np.linspace(0, length - 1, count).round().astype(int)).tolist() if length else []
 
 
-def _tiles(split: StoredSplit, row: int, labels: LabelFile, root: Path) -> list[Image.Image]:
-    key, attention = split.key_of(row), split.attention(row)
+def tiles(path: Path, label_map: np.ndarray, attention: np.ndarray, visible: np.ndarray) -> list[Image.Image]:
+    """The image, its labels [h, w], the winning attention, and each part's map of `attention` [K + 1, h, w], framed.
+
+    A frame is green where the part is `visible` [K] and red where not. Raises UserError for an unreadable image.
+    """
     try:
-        image = read_rgb(root / key).resize(THUMB, Image.Resampling.LANCZOS)
+        image = read_rgb(path).resize(THUMB, Image.Resampling.LANCZOS)
     except UnreadableImage as error:
-        raise UserError(f"{root / key}: cannot be read ({error}); is the dataset's root still right?") from None
-    visible = split.visibility[row, 2:]
+        raise UserError(f"{path}: cannot be read ({error}); is the dataset's root still right?") from None
     maps = [
         _framed(overlaid(image, part), RIGHT if seen else WRONG)
         for part, seen in zip(attention[1:], visible, strict=True)
     ]
-    label = _framed(coloured(image, labels.label_map(key)), PAPER)
-    return [_framed(image, PAPER), label, _framed(coloured(image, attention.argmax(0)), PAPER), *maps]
+    whole = [image, coloured(image, label_map), coloured(image, attention.argmax(0))]
+    return [*(_framed(one, PAPER) for one in whole), *maps]
+
+
+def draw_titles(pen: ImageDraw.ImageDraw, top: int, parts: list[str]) -> None:
+    """The names of the columns of `tiles`, parts with a square of their colour in label and attention."""
+    colours = colours_of(parts)
+    for column, title in enumerate((*COLUMNS, *parts)):
+        left = GAP + column * CELL[0] + FRAME
+        if title in parts:
+            pen.rectangle((left, top + 3, left + 9, top + 12), fill=colours[title])
+            left += 14
+        pen.text((left, top), title, INK, font(12))
 
 
 def coloured(image: Image.Image, part_map: np.ndarray) -> Image.Image:

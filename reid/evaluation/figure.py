@@ -9,7 +9,7 @@ from PIL import Image
 from artefacts.errors import UserError
 from artefacts.images import UnreadableImage, read_rgb
 from reid.config import Matching
-from reid.evaluation.pictures import QUERY, RIGHT, WRONG, Row, Shown, sheet
+from reid.evaluation.pictures import QUERY, RIGHT, WRONG, Colours, Row, Shown, colours_of, sheet
 from reid.evaluation.retrieval import Retrieval, retrieve
 from reid.evaluation.store import Embeddings, StoredSplit
 
@@ -18,30 +18,40 @@ FIRST = 10  # gallery images of a query
 
 @dataclass(frozen=True)
 class Figure:
-    """The picture of a retrieval `found` of all queries of `file` under `matching`; images lie under `root`."""
+    """The picture of queries of `file` under `matching`; images lie under `root`."""
 
     file: Embeddings
     matching: Matching
-    found: Retrieval
     root: Path
 
-    def draw(self, queries: int) -> Image.Image:
-        """The picture with so many queries. Raises UserError for an image that cannot be read."""
-        chosen = choose(self.found, self.file.query.score, queries)
-        return sheet([self._rows(*one, number) for number, one in enumerate(chosen)], self.found.names)
+    def draw(self, found: Retrieval, queries: int) -> Image.Image:
+        """The picture of so many queries, `found` for all of them. Raises UserError for an image that cannot be read.
 
-    def _rows(self, query: int, why: str, number: int) -> list[Row]:
-        """The rows of a query; parts that it shows take turns in the first."""
-        names = self.found.names
-        parts = [i for i in np.flatnonzero(self.found.query_visible[query]) if names[i] in self.file.parts]
+        Parts that a query shows take turns in its first row.
+        """
+        rows = []
+        for number, (query, why) in enumerate(choose(found, self.file.query.score, queries)):
+            parts = self.parts_of(found, query)
+            rows.append(self.rows(query, found, query, why, parts[number % len(parts) :][:1] if parts else []))
+        return sheet(rows, self.colours(found))
+
+    def parts_of(self, found: Retrieval, place: int) -> list[str]:
+        """The compared parts that query number `place` of `found` shows; none where nothing else is compared."""
+        seen = [found.names[i] for i in np.flatnonzero(found.query_visible[place]) if found.names[i] in self.file.parts]
+        return seen if len(found.names) > 1 else []
+
+    def rows(self, query: int, found: Retrieval, place: int, why: str, parts: list[str]) -> list[Row]:
+        """The rows of a query, number `place` of `found`: one for each of `parts` alone, then all that is compared."""
+        rows = []
+        for part in parts:
+            alone = self.matching.model_copy(update={"embeddings": [part], "separately": False, "rerank": None})
+            rows.append(self._row(query, 0, retrieve(self.file, alone, FIRST, np.array([query])), f"{part} alone"))
         together = f"{' + '.join(self.matching.embeddings)}, {why}, {self.file.query.key_of(query)}"
-        rows = [self._row(query, query, self.found, together)]
-        if parts and len(names) > 1:
-            part = names[parts[number % len(parts)]]
-            alone = self.matching.model_copy(update={"embeddings": [part], "rerank": None})
-            single = retrieve(self.file, alone, FIRST, np.array([query]))
-            rows.insert(0, self._row(query, 0, single, f"{part} alone"))
-        return rows
+        return [*rows, self._row(query, place, found, together)]
+
+    def colours(self, found: Retrieval) -> Colours:
+        """The colours of the compared embeddings."""
+        return {name: colours_of(self.file.parts)[name] for name in found.names}
 
     def _row(self, query: int, place: int, found: Retrieval, title: str) -> Row:
         """The query and its first images, where it is number `place` of `found`."""
@@ -55,7 +65,7 @@ class Figure:
                 images.append(self._shown(self.file.gallery, image, found, both, colour, f"{distance:.3g}"))
         precision = found.measures.average_precision[place]
         worth = "no positive in the gallery" if np.isnan(precision) else f"AP {precision:.0%}"
-        return Row(f"{title}: {worth}", [self.found.names.index(name) for name in found.names], images)
+        return Row(f"{title}: {worth}", found.names, images)
 
     def _shown(self, split: StoredSplit, image: int, found: Retrieval, compared, colour, caption: str) -> Shown:
         path = self.root / split.key_of(image)

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
     config = Pictures.model_validate_json(arguments.config)
     with reading(arguments.embeddings) as file:
         found = retrieve(file, config.matching, keep=FIRST)
-        picture = Figure(file, config.matching, found, Path(config.root)).draw(config.queries)
+        picture = Figure(file, config.matching, Path(config.root)).draw(found, config.queries)
         with replacing(arguments.ranking) as path, open(path, "w", newline="", encoding="utf-8") as table:
             csv.writer(table).writerows([HEADER, *_lines(file, found)])
     with replacing(arguments.picture) as path:
