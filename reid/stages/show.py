@@ -24,6 +24,8 @@ from reid.evaluation.portrait import Seen, computed, portrait, ranking, remark, 
 from reid.evaluation.store import reading
 from reid.model.build import load_model
 
+CONFIGURATION = [Path("config.yaml"), Path("paper.yaml")]  # as in workflow/Snakefile
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("keys", nargs="+", metavar="KEY", help="image of the manifest, or the end of its key")
@@ -31,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--seed", type=int, help="the dataset's first, unless given")
     parser.add_argument("--matching", help="the model's, unless given")
-    parser.add_argument("--configfile", type=Path, nargs="+", default=[Path("config.yaml")], help="later over earlier")
+    parser.add_argument("--configfile", type=Path, nargs="+", default=CONFIGURATION, help="later over earlier")
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--picture", type=Path, help="output PNG; results/DATASET/MODEL/show.png, unless given")
 
@@ -70,13 +72,13 @@ def _pages(arguments: argparse.Namespace, config: Config) -> Iterator[Image.Imag
     folder, run = arguments.results / arguments.dataset, f"{arguments.model}/seed{seed}"
     images = {image.key: image for image in read_manifest(_there(folder / "manifest.csv"))}
     chosen = [images[key_of(given, list(images))] for given in arguments.keys]
-    labels = LabelFile(_there(folder / "parsing" / f"{config.datasets[trained_on].scheme}.h5"))
+    labels = LabelFile(_there(folder / "parsing" / f"{config.scheme_of(arguments.model, arguments.dataset)}.h5"))
     matching, root = config.matchings[arguments.matching or model.matching], Path(dataset.root)
     with reading(_there(folder / run / "embeddings.h5")) as file:
         for image in chosen:
             if image.split == "train":
                 weights = _there(arguments.results / trained_on / run / "model.safetensors")
-                seen, number = _computed(image, weights, model, root), None
+                seen, number = _computed(image, weights, model, root, labels), None
             else:
                 split = getattr(file, image.split)
                 number = _number(split.key, image)
@@ -113,9 +115,10 @@ def _number(keys: list[str], image: ImageRow) -> int:
     return keys.index(image.key)
 
 
-def _computed(image: ImageRow, weights: Path, model: ModelInUse, root: Path) -> Seen:
+def _computed(image: ImageRow, weights: Path, model: ModelInUse, root: Path, labels: LabelFile) -> Seen:
     """What the trained network makes of an image that is neither query nor gallery."""
     if not image.readable:
         raise UserError(f"{image.key}: could not be read when the manifest was made")
-    (batch,) = embedding_loader(root, [image], model.size, 1, 0)
+    attended = labels if model.head.attention == "labels" else None
+    (batch,) = embedding_loader(root, [image], model.size, 1, 0, attended)
     return computed(image, embed(load_model(weights).network, batch, model, torch.device("cpu")), 0)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 COPIED = ("artefacts", "envs", "parsing", "reid", "workflow")
@@ -103,3 +104,31 @@ def write(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project after the real demo on 12 identities, one epoch."""
+    folder = copy_with_tiny_demo(tmp_path_factory.mktemp("demo"))
+    result = real_run(folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder
+
+
+def copy_with_tiny_demo(folder: Path) -> Path:
+    """A copy of the project, whose demo has 12 identities and trains one epoch."""
+    for name in (*COPIED, "resources"):
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    config = yaml.safe_load((PROJECT / "config.yaml").read_text())
+    config["datasets"]["synthetic"]["synthetic"] |= {"identities": 12, "images": 6, "distractors": 4}
+    config["models"]["small"]["training"] |= {"epochs": 1, "identities": 3, "images": 2}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    shutil.copy(PROJECT / "paper.yaml", folder)
+    return folder
+
+
+def real_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """The finished process of a run with the real stages, on two cores."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--resources", "gpu=2", *arguments]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1800)
