@@ -75,8 +75,8 @@ def browsing() -> Iterator[Page]:
     answers_in, answers_out = os.pipe()
     with tempfile.TemporaryDirectory() as profile:
         command = [CHROMIUM, "--headless", *OFFLINE, f"--user-data-dir={profile}", "--remote-debugging-pipe"]
-        # Chromium reads commands from descriptor 3 and answers on 4.
-        shell = ["sh", "-c", f'exec "$@" 3<&{commands_in} 4>&{answers_out}', "sh", *command]
+        # Chromium reads commands from descriptor 3 and answers on 4. (sh knows descriptors of one digit only.)
+        shell = ["bash", "-c", f'exec "$@" 3<&{commands_in} 4>&{answers_out}', "bash", *command]
         with subprocess.Popen(
             shell, pass_fds=(commands_in, answers_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:
