@@ -3,7 +3,7 @@
 import csv
 import itertools
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import NamedTuple
 
 from artefacts.errors import UserError
@@ -34,10 +34,10 @@ class ImageRow(NamedTuple):
 
 def is_inside(key: str) -> bool:
     """Whether a key stays below the root it is joined to: relative, without `..` or drive, with forward slashes."""
-    path = PurePosixPath(key)
-    if not path.parts or path.is_absolute() or PureWindowsPath(key).drive:
+    parts = [part for part in key.split("/") if part not in ("", ".")]
+    if not parts or key[0] == "/" or (key[0].isalpha() and key[1:2] == ":"):
         return False
-    return ".." not in path.parts and not set("\\\0") & set(key)
+    return ".." not in parts and "\\" not in key and "\0" not in key
 
 
 def write_manifest(path: Path, rows: Iterable[ImageRow]) -> None:

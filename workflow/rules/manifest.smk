@@ -5,7 +5,7 @@
 #   results/{dataset}/protocol.md     what a search can find, what is wrong and what to change, in plain words
 #   results/{dataset}/protocol.json   the same, to be read by programs
 #   results/{dataset}/queries.csv     how many right answers each query can reach
-# Labels and embeddings wait for accepted.txt. A manifest is checked once: neither another `allow` nor other words in
+# Labels, trainings and embeddings wait for accepted.txt. A manifest is checked once: neither another `allow` nor other words in
 # the report may make labels and trainings run again, so that rule check has no params that Snakemake compares, and
 # nothing waits for rule protocol. (Nor would `ancient` do: Snakemake 9.27 then overlooks what else has changed.)
 

@@ -27,6 +27,7 @@ rule import_backbone:
 
 rule train:
     input:
+        accepted="results/{dataset}/accepted.txt",
         manifest="results/{dataset}/manifest.csv",
         labels=training_labels,
         backbone=backbone_weights,
