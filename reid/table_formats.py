@@ -7,6 +7,7 @@ from reid.config import Table
 from reid.tables import NOT_GIVEN, Line, Result, datasets_of_table, mean_of, published, spread_of
 
 SHOWN = {"rank-1": "R-1", "mAP": "mAP"}
+TRAINED = ("runs", "batch", "recipe")
 COMPARED = "mAP"  # with the row of reference
 MEASURES = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
 ESCAPED = {
@@ -69,29 +70,28 @@ def _numbers(result: Result) -> list[str]:
 def _grid(table: Table, rows: list[Line]) -> tuple[list[str], list[list[str]]]:
     datasets = datasets_of_table(table)
     prefix = {dataset: f"{dataset} " if len(datasets) > 1 else "" for dataset in datasets}
-    columns = [*SHOWN.values(), *([f"Δ {COMPARED}"] if table.reference else []), "runs"]
-    header = ["Method", *(prefix[dataset] + name for dataset in datasets for name in columns), "batch", "recipe"]
-    shown = [
-        [_cells(results[dataset], table) if dataset in results else [NOT_GIVEN] * len(columns) for dataset in datasets]
-        for _, results in rows
-    ]
-    return header, [
-        [label, *(cell for cells in row for cell in cells), *_trained(results)]
-        for (label, results), row in zip(rows, shown, strict=True)
-    ]
+    columns = [*SHOWN.values(), *([f"Δ {COMPARED}"] if table.reference else [])]
+    header = ["Method", *(prefix[dataset] + name for dataset in datasets for name in columns), *TRAINED]
+    body = []
+    for label, results in rows:
+        measured = [_measured(results.get(dataset), table) for dataset in datasets]
+        body.append([label, *(cell for cells in measured for cell in cells), *_trained(list(results.values()))])
+    return header, body
 
 
-def _cells(result: Result, table: Table) -> list[str]:
-    """Measures, gain if the table has a row of reference, and runs."""
-    gain = [result.shown_gain(COMPARED)] if table.reference else []
-    return [*(result.shown(measure) for measure in SHOWN), *gain, result.runs()]
+def _measured(result: Result | None, table: Table) -> list[str]:
+    """Measures and, if the table has a row of reference, what is gained over it."""
+    if result is None:
+        return [NOT_GIVEN] * (len(SHOWN) + bool(table.reference))
+    return [*(result.shown(measure) for measure in SHOWN), *([result.shown_gain(COMPARED)] if table.reference else [])]
 
 
-def _trained(results: dict[str, Result]) -> list[str]:
-    """Batch size and recipe of a line, each once if all of its datasets have the same."""
-    batches = dict.fromkeys(str(result.batch_size) for result in results.values() if result.batch_size)
-    recipes = dict.fromkeys(result.recipe for result in results.values() if result.recipe)
-    return [", ".join(batches) or NOT_GIVEN, ", ".join(recipes) or NOT_GIVEN]
+def _trained(results: list[Result]) -> list[str]:
+    """Runs, batch size and recipe of a line, once if all of its datasets have the same."""
+    runs = [result.runs() for result in results]
+    batches = [str(result.batch_size) for result in results if result.batch_size]
+    recipes = [result.recipe for result in results if result.recipe]
+    return [", ".join(dict.fromkeys(values)) or NOT_GIVEN for values in (runs, batches, recipes)]
 
 
 def _note(table: Table, missing: list[str]) -> str:
