@@ -63,7 +63,7 @@ def confidence_maps(confidences: Float[Tensor, "N K y x"], cells: tuple[int, int
 
     Table 2's "w/o learnable attention" (Section 4.4.1): nothing is learnt, so it needs the confidences of query and
     gallery as well. A cell takes what the maps show at its centre. Joints belong to two parts, so that the maps of a
-    cell may add up to more than 1.
+    cell may add up to more than 1. Where PifPaf finds nothing, no part is visible, and the foreground is empty too.
     """
     parts = functional.interpolate(confidences, cells, mode="bilinear", align_corners=False)
     return torch.cat([1 - parts.amax(dim=1, keepdim=True), parts], dim=1)
