@@ -73,15 +73,19 @@ class Figure:
             picture = read_rgb(path)
         except UnreadableImage as error:
             raise UserError(f"{path}: cannot be read ({error}); is the dataset's root still right?") from None
-        return Shown(picture, self._attention(split.attention(image), found.names), compared, colour, caption)
+        attention = split.attention(image)
+        maps = [self._map_of(name, attention) for name in found.names]
+        return Shown(picture, self._attention(attention, found.names), maps, compared, colour, caption)
+
+    def _map_of(self, name: str, maps: np.ndarray) -> np.ndarray | None:
+        """The map of one embedding; none of those that see the whole image."""
+        if name in self.file.parts:
+            return maps[1 + self.file.parts.index(name)]
+        return maps[1:].max(axis=0) if name == "foreground" else None
 
     def _attention(self, maps: np.ndarray, names: list[str]) -> np.ndarray | None:
         """The map of the one part that is compared, or of the foreground; none where neither takes part."""
-        if names == ["global"]:
-            return None
-        if len(names) == 1 and names[0] in self.file.parts:
-            return maps[1 + self.file.parts.index(names[0])]
-        return maps[1:].max(axis=0)
+        return self._map_of(names[0], maps) if len(names) == 1 else maps[1:].max(axis=0)
 
 
 def choose(found: Retrieval, score: np.ndarray, queries: int) -> list[tuple[int, str]]:

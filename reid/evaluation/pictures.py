@@ -1,7 +1,7 @@
 """The picture of rankings, as Figure 3: queries and their first gallery images, framed green (right) or red (wrong).
 
-Each image is shown with the attention map that decided, and with one square for each compared embedding: filled where
-it is visible in both images, hollow where it took no part.
+Each image is shown with the attention map that decided; below it stand the maps of all compared embeddings, framed
+green where the embedding is visible in both images, red where it took no part.
 """
 
 from dataclasses import dataclass
@@ -17,19 +17,22 @@ COLOURS = (
 )  # fmt: skip
 HOLISTIC_COLOURS = {"global": (165, 165, 165), "foreground": (110, 110, 110), "concatenated": (55, 55, 55)}
 THUMB = (84, 168)  # width, height of an image
-FRAME, GAP, SQUARE, CAPTION, TITLE = 4, 8, 9, 15, 20  # pixels
-CELL = (THUMB[0] + 2 * FRAME + GAP, THUMB[1] + 2 * FRAME + SQUARE + CAPTION + GAP)
+FRAME, GAP, CAPTION, TITLE = 4, 8, 15, 20  # pixels
+SMALL = (15, 30)  # at most, of the map of one embedding with its frame
+CELL = (THUMB[0] + 2 * FRAME + GAP, THUMB[1] + 2 * FRAME + SMALL[1] + CAPTION + GAP)
 
 
 @dataclass(frozen=True)
 class Shown:
     """One image of a row: the picture, its attention map [h, w] if one decided, and what stands around it.
 
-    `compared` [P] tells which embeddings count, `colour` is the frame's, `caption` stands below.
+    `maps` has those of the P compared embeddings, None of one that sees the whole image; `compared` [P] tells which of
+    them count, `colour` is the frame's, `caption` stands below.
     """
 
     image: Image.Image
     attention: np.ndarray | None
+    maps: list[np.ndarray | None]
     compared: np.ndarray
     colour: tuple[int, int, int]
     caption: str
@@ -75,8 +78,22 @@ def _draw_row(page: Image.Image, pen: ImageDraw.ImageDraw, top: int, row: Row, c
     for column, shown in enumerate(row.images):
         left = GAP + column * CELL[0] + (GAP if column else 0)
         _draw_image(page, pen, (left, top + TITLE), shown)
-        squares = [(colours[name], seen) for name, seen in zip(row.embeddings, shown.compared, strict=True)]
-        _draw_squares(pen, (left, top + TITLE + THUMB[1] + 2 * FRAME - 1), squares)
+        below = (left, top + TITLE + THUMB[1] + 2 * FRAME + 2)
+        for place, (name, own, seen) in enumerate(zip(row.embeddings, shown.maps, shown.compared, strict=True)):
+            width = min(SMALL[0], CELL[0] // len(row.embeddings))
+            tile = _small_map(own, colours[name], RIGHT if seen else WRONG, width)
+            page.paste(tile, (below[0] + place * width, below[1]))
+
+
+def _small_map(attention: np.ndarray | None, colour: tuple, frame: tuple, width: int) -> Image.Image:
+    """A map [h, w] in its embedding's colour on white; nothing but colour where there is none."""
+    size = (width - 1, SMALL[1] - 2)
+    tile = Image.new("RGB", size, frame)
+    inside = (size[0] - 2, size[1] - 2)
+    weight = Image.new("L", inside, 255) if attention is None else Image.fromarray((attention * 255).astype(np.uint8))
+    tile.paste(PAPER, (1, 1, 1 + inside[0], 1 + inside[1]))
+    tile.paste(colour, (1, 1), weight.resize(inside, Image.Resampling.BICUBIC))
+    return tile
 
 
 def _draw_image(page: Image.Image, pen: ImageDraw.ImageDraw, corner: tuple[int, int], shown: Shown) -> None:
@@ -87,16 +104,7 @@ def _draw_image(page: Image.Image, pen: ImageDraw.ImageDraw, corner: tuple[int, 
     if shown.attention is not None:
         thumb = overlaid(thumb, shown.attention)
     page.paste(thumb, (left + FRAME, top + FRAME))
-    pen.text((left, bottom + SQUARE + CAPTION // 2 + 3), shown.caption, INK, font(11), anchor="lm")
-
-
-def _draw_squares(pen: ImageDraw.ImageDraw, corner: tuple[int, int], squares: list[tuple]) -> None:
-    """A square for each embedding, filled in its colour where it is compared."""
-    left, bottom = corner
-    for place, (colour, compared) in enumerate(squares):
-        x = left + place * (SQUARE + 1)
-        box = (x, bottom + 3, x + SQUARE - 2, bottom + 1 + SQUARE)
-        pen.rectangle(box, fill=colour if compared else None, outline=colour if compared else FAINT)
+    pen.text((left, bottom + SMALL[1] + CAPTION // 2 + 3), shown.caption, INK, font(11), anchor="lm")
 
 
 def overlaid(image: Image.Image, attention: np.ndarray) -> Image.Image:
@@ -110,9 +118,8 @@ def overlaid(image: Image.Image, attention: np.ndarray) -> Image.Image:
 
 
 def _legend(colours: Colours, width: int) -> Image.Image:
-    """Squares and names of the embeddings, then what frames mean; on as many lines as they need."""
-    entries: list[tuple] = list(colours.items())
-    entries += [("right", RIGHT), ("wrong", WRONG), ("hollow: not visible in both, not compared", None)]
+    """Colours and names of the embeddings, then what frames mean; on as many lines as they need."""
+    entries = [*colours.items(), ("right; visible in both", RIGHT), ("wrong; not visible in both, not compared", WRONG)]
     face, line = font(12), 18
     places, x, y = [], GAP, GAP
     for name, colour in entries:
@@ -124,7 +131,7 @@ def _legend(colours: Colours, width: int) -> Image.Image:
     image = Image.new("RGB", (width, y + line + GAP), PAPER)
     pen = ImageDraw.Draw(image)
     for x, y, name, colour in places:
-        pen.rectangle((x, y + 2, x + 11, y + 13), fill=colour, outline=colour or FAINT)
+        pen.rectangle((x, y + 2, x + 11, y + 13), fill=colour)
         pen.text((x + 17, y + 8), name, INK, face, anchor="lm")
     return image
 
