@@ -61,12 +61,13 @@ def near(person: np.ndarray, centres: np.ndarray, size: tuple[int, int]) -> np.n
     return np.exp(squared / (-2 * reach[:, None] ** 2))
 
 
-def drawn(person: np.ndarray, centres: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def drawn(person: np.ndarray, centres: np.ndarray, size: tuple[int, int], height: float | None = None) -> np.ndarray:
     """drawn [36, N] in 0..1 at `centres` [N, 2] x, y pixels of an image of `size`; 0 for what was not found.
 
-    Hands and feet are drawn with the wrists and ankles: they go on in the direction of the forearm and shin.
+    Hands and feet are drawn with the wrists and ankles: they go on in the direction of the forearm and shin. `height`
+    is the person's in pixels, where it is known better than `target.person_height` tells it.
     """
-    height = np.float32(person_height(person) * size[0])
+    height = np.float32(height or person_height(person) * size[0])
     points = person[:, :2] * np.array(size[::-1], np.float32)
     ends = points[SECOND]
     for tip, (before, share) in BEYOND.items():

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from parsing.conversion.coco import read_people
-from parsing.conversion.drawing import FIRST, RADII, SECOND, STRIDE, draw_people, person_height
+from parsing.conversion.drawing import STRIDE, draw_people, upright_height
 from parsing.conversion.sources import UnusableLabels
+from parsing.limbs import FIRST, RADIUS, SECOND
 from parsing.masks import MaskMaker
 from parsing.store import FieldFile, LabelFile
 from parsing.truth import Truth
@@ -121,35 +122,35 @@ def test_a_point_far_outside_is_not_found_and_a_near_one_is():
 @pytest.mark.parametrize(("image", "size"), [((64, 32), (64, 32)), ((90, 41), (64, 32))])
 def test_maps_are_drawn_as_the_equation_says(image, size):
     people = np.stack([in_pixels(skeleton(0.4, 0.9), image), in_pixels(skeleton(0.7, 0.6), image)]).astype(float)
-    people[0, 9] = 0
+    people[0, 7] = 0
     maps = draw_people(people, image, size)
-    for channel in (0, 9, 15, 17, 22, 27, 34):
+    for channel in (0, 7, 11, 17, 22, 27, 34):
         for row in range(0, maps.shape[1], 3):
             for column in range(0, maps.shape[2], 2):
                 x = (STRIDE * column + 0.5) * image[1] / size[1] - 0.5
                 y = (STRIDE * row + 0.5) * image[0] / size[0] - 0.5
                 wanted = max(strength(person, channel, (x, y), image[0]) for person in people)
-                assert abs(int(maps[channel, row, column]) - 255 * wanted) <= 0.5 + 1e-6
+                assert abs(int(maps[channel, row, column]) - 255 * wanted) <= 0.51
 
 
 def strength(person: np.ndarray, channel: int, pixel: tuple[float, float], height: float) -> float:
-    """s_c max(0, 1 - d_c / 2 r_c) of one person at one pixel, by search along the limb."""
+    """drawn_c of one person at one pixel, the distance found by search along the limb."""
     start, end = person[FIRST[channel]], person[SECOND[channel]]
     limb = start[:2] + np.linspace(0, 1, 2001)[:, None] * (end - start)[:2]
     distance = float(np.hypot(*(limb - pixel).T).min())
-    radius = RADII[channel] * person_height(person, height)
-    return min(start[2], end[2]) * max(0.0, 1 - distance / (2 * radius))
+    radius = RADIUS[channel] * upright_height(person, height)
+    return float(np.sqrt(min(start[2], end[2])) * 2 ** -((distance / radius) ** 2))
 
 
 def test_a_height_is_told_by_any_limb():
     person = in_pixels(skeleton(0.5), (200, 100))
-    whole = person_height(person, 1)
+    whole = upright_height(person, 1)
     assert 150 < whole < 300
     shoulders = person * np.isin(np.arange(17), (5, 6))[:, None]
-    assert person_height(shoulders, 1) == pytest.approx(20 / 0.24)
+    assert upright_height(shoulders, 1) == pytest.approx(20 / 0.24)
     ears = person * np.isin(np.arange(17), (1, 3))[:, None]
-    assert 10 < person_height(ears, 1) < whole
-    assert person_height(person * (np.arange(17) == 0)[:, None], 123) == 123
+    assert 10 < upright_height(ears, 1) < whole
+    assert upright_height(person * (np.arange(17) == 0)[:, None], 123) == 123
 
 
 def test_limbs_keep_their_shape_whatever_the_size():
@@ -183,5 +184,5 @@ def test_true_keypoints_label_drawn_people_better_than_pifpaf(people, tmp_path):
     assert stage("quality", config=config, **paths, **outputs) == 0
     assert LabelFile(labels).grid == (size[0] // 4, size[1] // 4)
     report = json.loads(outputs["report"].read_text())
-    assert report["truth"]["part_iou"]["mean"] > 0.42  # plain PifPaf labels: 0.31
+    assert report["truth"]["part_iou"]["mean"] > 0.4  # plain PifPaf labels: 0.31
     assert report["truth"]["pck"] == 1

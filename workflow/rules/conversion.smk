@@ -7,6 +7,7 @@
 
 rule convert:
     input:
+        accepted="results/{dataset}/accepted.txt",
         manifest="results/{dataset}/manifest.csv",
         labels=files_converted,
     output:
