@@ -1,10 +1,7 @@
 """The real workflow on drawn people whose labels come from a pose estimator's JSON: here the true keypoints."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +10,7 @@ import yaml
 from parsing.store import FieldFile, LabelFile
 from parsing.truth import Truth
 from tests.people import People
-from tests.workflow.test_demo import COPIED, PROJECT
+from tests.workflow.conftest import copy_with_tiny_demo, real_run
 
 pytestmark = pytest.mark.slow
 OWN = {
@@ -27,9 +24,7 @@ OWN = {
 @pytest.fixture(scope="module")
 def finished(people: People, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project after it has trained on the dataset, one epoch."""
-    folder = tmp_path_factory.mktemp("own")
-    for name in COPIED:
-        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    folder = copy_with_tiny_demo(tmp_path_factory.mktemp("own"))
     shutil.copytree(people.root, folder / "data/own")
     truth = Truth(people.truth)
     found = [
@@ -38,14 +33,10 @@ def finished(people: People, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for person in crowd
     ]
     (folder / "data/own/keypoints.json").write_text(json.dumps(found))
-    config = yaml.safe_load((PROJECT / "config.yaml").read_text())
+    config = yaml.safe_load((folder / "config.yaml").read_text())
     config["datasets"]["own"] = OWN
-    config["models"]["small"]["training"] |= {"epochs": 1, "identities": 3, "images": 2}
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    targets = ["results/own/small/metrics.json", "results/own/parsing/five.qc.png"]
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--resources", "gpu=2", "--", *targets]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1800)
+    run = real_run(folder, "--", "results/own/small/metrics.json", "results/own/parsing/five.qc.png")
     assert run.returncode == 0, run.stdout + run.stderr
     return folder
 
