@@ -4,14 +4,17 @@ import ast
 import functools
 import hashlib
 import platform
-from importlib import metadata, util
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 
 from artefacts.files import sha256_of
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_PACKAGES = ("artefacts", "parsing", "reid")
-RECORDED_PACKAGES = ("torch", "torchvision", "timm", "openpifpaf-vita", "numpy", "numba", "h5py", "accelerate")
+RECORDED_PACKAGES = (
+    "torch", "torchvision", "timm", "openpifpaf-vita", "numpy", "numba", "pillow", "h5py", "accelerate",
+)  # fmt: skip
 SCHEMA_VERSION = 1
 # Modules that cannot change a result: what they decide reaches a stage through its config slice, or is only shown.
 WITHOUT_RESULTS = {
@@ -81,11 +84,8 @@ def package_versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide numbers, where installed."""
     versions = {"python": platform.python_version()}
     for name in RECORDED_PACKAGES:
-        if util.find_spec(name.removesuffix("-vita").replace("-", "_")):
-            try:
-                versions[name] = metadata.version(name)
-            except metadata.PackageNotFoundError:
-                continue
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
     return versions
 
 

@@ -15,6 +15,7 @@ from artefacts.errors import UserError
 from artefacts.files import replacing, write_json
 
 log = logging.getLogger(__name__)
+LOCK = "lock"  # file of a state's directory that stays when the rest is removed
 
 
 def fingerprint(content: object) -> str:
@@ -62,17 +63,24 @@ class State:
 
 @contextmanager
 def working_state(directory: Path, fingerprint: str) -> Iterator[State]:
-    """The state of a directory that nobody else works in meanwhile; the lock falls with the process, however it ends.
+    """The state of a training in a directory that nobody else works in meanwhile (see `locked`)."""
+    with locked(directory):
+        yield State(directory, fingerprint)
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Meanwhile nobody else works in `directory`, which is made; the lock falls with the process, however it ends.
 
     Raises UserError when another process, such as a trainer that outlived its snakemake, still holds it.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(directory / "lock")
+    lock = FileLock(directory / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(f"{directory}: another process is training here; wait for it or stop it first") from None
+        raise UserError(f"{directory}: another process works here; wait for it or stop it first") from None
     try:
-        yield State(directory, fingerprint)
+        yield
     finally:
         lock.release()

@@ -124,8 +124,12 @@ class PartLabels(Section):
     unreadable: Literal["fail", "leave_out"]  # what to do about images that cannot be read
 
 
+Precision = Literal["float32", "bfloat16"]
+
+
 class Labels(PartLabels):
-    """How labels are made, and in what portions the confidences are computed."""
+    """How labels are made, and how and in what portions the confidences are computed."""
 
     batch_size: Count  # images
+    precision: Precision  # of the convolutions
     shards: Count  # independent jobs a dataset

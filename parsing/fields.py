@@ -5,62 +5,51 @@ whichever images share its batch, its shard or its process.
 """
 
 import hashlib
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import nn
+from torch.nn.functional import max_pool2d
 
 from artefacts.errors import UserError
 from artefacts.images import UnreadableImage, read_rgb
 from parsing import pifpaf
 from parsing.checkpoints import load_network
-from parsing.config import Checkpoint
+from parsing.config import Checkpoint, Precision
+from parsing.inference import make_ready
 from parsing.sources import Source
 from parsing.store import KEYPOINTS, SKELETONS
 
 SMALLEST = 16  # pixels; a side shorter than this shows no body parts
 DECIMALS = 5  # kept of skeletons: a thousandth of a pixel
+NOISE, FAINT = 4, 64  # of 255; confidences are lowered by the first where nothing around them reaches the second
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a process needs to know before it can work: where images lie, which network, at which size."""
+    """What a process needs to know before it can work: where images lie, which network, at which size, and how."""
 
     root: Path
     checkpoint: Path
     network: Checkpoint
     batch_size: int
+    precision: Precision = "float32"
 
 
-def find_fields(sources: list[Source], finder: "Finder", processes: int) -> Iterator[dict]:
+def batches_of(sources: list[Source], length: int) -> list[list[Source]]:
+    """The sources in their order, `length` at a time."""
+    return [sources[start : start + length] for start in range(0, len(sources), length)]
+
+
+def find_fields(sources: list[Source], finder: "Finder") -> Iterator[dict]:
     """Rows of a fields file (see `store.write_fields`), in the order of `sources`."""
-    length = finder.job.batch_size
-    batches = [sources[start : start + length] for start in range(0, len(sources), length)]
-    if processes == 1:
-        yield from chain.from_iterable(map(finder, batches))
-        return
-    context = multiprocessing.get_context("spawn")  # a forked process would hang in torch's threads
-    with ProcessPoolExecutor(processes, context, _start, (finder.job,)) as pool:
-        yield from chain.from_iterable(pool.map(_find, batches))
-
-
-_finder = None
-
-
-def _start(job: Job) -> None:
-    global _finder
-    _finder = Finder(job)
-
-
-def _find(batch: list[Source]) -> list[dict]:
-    return _finder(batch)
+    return chain.from_iterable(map(finder, batches_of(sources, finder.job.batch_size)))
 
 
 class Finder:
@@ -73,10 +62,14 @@ class Finder:
         torch.set_num_threads(1)  # several processes of one thread beat one process of several threads
         self.job = job
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network = load_network(job.checkpoint, job.network.sha256, job.network.source)
-        self.stride = pifpaf.network_stride(network)
+        self._loaded = load_network(job.checkpoint, job.network.sha256, job.network.source)
+        self.stride = pifpaf.network_stride(self._loaded)
         self.grid = pifpaf.map_grid(job.network.size, self.stride)
-        self.network = fold_batch_norm(network).to(self.device, memory_format=torch.channels_last)
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """Ready to compute, once there is something to compute."""
+        return make_ready(self._loaded, self.job.precision, self.device)
 
     def __call__(self, batch: list[Source]) -> list[dict]:
         """Rows of at most `batch_size` images."""
@@ -87,7 +80,7 @@ class Finder:
                 pixels[place] = image
         images = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)
         cif, caf = pifpaf.fields(self.network, images)
-        maps = (pifpaf.confidences(cif, caf) * 255).round().byte().cpu().numpy()
+        maps = without_noise(pifpaf.confidences(cif, caf) * 255).round().byte().cpu().numpy()
         cif, caf = cif.cpu(), caf.cpu()
         return [
             row | self._found(image is not None, maps[place], cif[place], caf[place])
@@ -134,13 +127,14 @@ def relative(people: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.where(found, np.concatenate([points, people[..., 2:]], -1), 0).round(DECIMALS).astype(np.float32)
 
 
-def fold_batch_norm(network: torch.nn.Module) -> torch.nn.Module:
-    """The network in eval mode with each BatchNorm inside the convolution before it: same function, fewer passes."""
-    for module in list(network.modules()):
-        if not isinstance(module, torch.nn.Sequential):
-            continue
-        for place in range(len(module) - 1):
-            first, second = module[place], module[place + 1]
-            if isinstance(first, torch.nn.Conv2d) and isinstance(second, torch.nn.BatchNorm2d):
-                module[place], module[place + 1] = fuse_conv_bn_eval(first, second), torch.nn.Identity()
-    return network
+def without_noise(maps: torch.Tensor) -> torch.Tensor:
+    """Maps [N, 36, h, w] of 0..255 less NOISE, but not below 0, where a cell and its neighbours are faint.
+
+    A network's doubts about empty cells make up two fifths of a compressed map and are of no use. Labels stay what they
+    were for every threshold above FAINT / 255 = 0.251: where a cell was lowered, all four cells of any interpolation
+    that reads it are below FAINT, before and after. A part's confidence falls by NOISE / 255 at most, and only below
+    FAINT. The step is continuous (all of NOISE under half of FAINT, nothing from FAINT on), so that what differs by a
+    rounding error differs by no more afterwards.
+    """
+    around = max_pool2d(maps, 3, stride=1, padding=1)
+    return (maps - NOISE * (2 - around * 2 / FAINT).clamp(0, 1)).clamp(min=0)

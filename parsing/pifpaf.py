@@ -12,6 +12,7 @@ import openpifpaf
 import torch
 from openpifpaf.decoder import CifCaf
 from openpifpaf.network import basenetworks, heads, losses, model_migration, nets
+from openpifpaf.network.basenetworks import InvertedResidualK  # noqa: F401 - its blocks, for parsing.inference
 from openpifpaf.plugins.coco.constants import (
     COCO_KEYPOINTS,
     COCO_PERSON_SCORE_WEIGHTS,
@@ -103,7 +104,8 @@ def fields(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     Raises UserError if the network's fields are not laid out as the confidence index expects: with another
     release's order the maps would silently be coordinates.
     """
-    cif, caf = (field.float() for field in network(prepare(images))[:2])
+    prepared = prepare(images).to(next(network.parameters()).dtype)
+    cif, caf = (field.float() for field in network(prepared)[:2])
     if cif.shape[2] != CIF_COMPONENTS or caf.shape[2] != CAF_COMPONENTS:
         raise UserError(
             f"the PifPaf network gives {cif.shape[2]} and {caf.shape[2]} components a field instead of "

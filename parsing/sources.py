@@ -3,6 +3,8 @@
 import csv
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 
 from artefacts.errors import UserError
@@ -17,9 +19,10 @@ class Source:
 
 
 def read_sources(manifest: Path) -> list[Source]:
-    """The images of a manifest, or of another CSV with the columns key and sha256.
+    """The images of a manifest, or of another CSV with the columns key and sha256, sorted by key.
 
-    Raises UserError if it is missing, lacks a column, lists no image, or if a row has another length than the header.
+    Raises UserError if it is missing, lacks a column, lists no image or one twice, or if a row has another length than
+    the header.
     """
     try:
         with open(manifest, newline="", encoding="utf-8") as file:
@@ -34,11 +37,20 @@ def read_sources(manifest: Path) -> list[Source]:
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header) or not all(row[column] for column in columns):
             raise _no_manifest(manifest, f"image {number} does not fill the {len(header)} columns")
-    return [Source(*(row[column] for column in columns)) for row in rows]
+    sources = sorted((Source(*(row[column] for column in columns)) for row in rows), key=attrgetter("key"))
+    for first, second in pairwise(sources):
+        if first.key == second.key:
+            raise _no_manifest(manifest, f"it lists {first.key} twice")
+    return sources
 
 
 def _no_manifest(manifest: Path, reason: str) -> UserError:
     return UserError(f"{manifest}: is not a manifest ({reason}); run the manifest stage again")
+
+
+def digest_of(sources: list[Source]) -> str:
+    """SHA-256 of which images there are, with their contents: blind to all else that a manifest says of them."""
+    return hashlib.sha256("".join(f"{source.sha256} {source.key}\n" for source in sources).encode()).hexdigest()
 
 
 def shard_of(key: str, shards: int) -> int:

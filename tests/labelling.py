@@ -23,6 +23,8 @@ FIVE = {
         "feet": [15, 16],
     }
 }
+SETTINGS = {"batch_size": 4, "precision": "float32"}  # of stage fields
+WORK = {"threads": 1, "known": "none.h5", "state": "state"}
 LABELS = {"kind": "plain", "threshold": 0.5, "unreadable": "fail"}
 
 
@@ -32,6 +34,26 @@ def stage(name: str, *words: object, **options: object) -> int:
     for option, value in options.items():
         line += [f"--{option.replace('_', '-')}", json.dumps(value) if isinstance(value, dict) else str(value)]
     return run("parsing", {name: ""}, line + [str(word) for word in words])
+
+
+def find(folder: Path, output: str = "fields.h5", shard: str = "0-of-1", **changes: object) -> int:
+    """Exit status of stage fields on folder/images, manifest.csv and net.safetensors (a network of `tests.pifpaf`).
+
+    `changes` of its configuration, and `threads`, `known` (a file's name), `state` (a folder's).
+    """
+    options = {name: changes.pop(name, usual) for name, usual in WORK.items()}
+    config = {"root": str(folder / "images"), "pifpaf": {"weights": "", "size": SIZE}} | SETTINGS | changes
+    paths = {"manifest": "manifest.csv", "checkpoint": "net.safetensors", "fields": output, **options}
+    threads = paths.pop("threads")
+    placed = {name: folder / path for name, path in paths.items()}
+    return stage("fields", config=config, shard=shard, threads=threads, **placed)
+
+
+def merge(folder: Path, output: str, *shards: str) -> Path:
+    """These files of `folder` merged into another of it."""
+    names = [folder / shard for shard in shards]
+    assert stage("merge", "--fields", *names, manifest=folder / "manifest.csv", merged=folder / output) == 0
+    return folder / output
 
 
 def noise_image(seed: int, size: tuple[int, int] = SIZE) -> Image.Image:

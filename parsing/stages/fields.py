@@ -1,16 +1,22 @@
-"""Find the maps and skeletons of one shard of a dataset's images."""
+"""Find the maps and skeletons of one shard of a dataset's images, but of those alone that are not known yet."""
 
 import argparse
 import re
+import sys
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from artefacts.files import sha256_of
 from artefacts.progress import track
 from artefacts.provenance import provenance
-from parsing.config import Checkpoint, Count, Section
-from parsing.fields import Finder, Job, find_fields
-from parsing.sources import read_sources, shard_of
-from parsing.store import write_fields
+from artefacts.state import locked
+from parsing.batches import Work, find_batches
+from parsing.config import Checkpoint, Count, Precision, Section
+from parsing.fields import Finder, Job
+from parsing.known import KnownRows, discard
+from parsing.sources import Source, digest_of, read_sources, shard_of
+from parsing.store import FieldFile, write_fields
 
 
 class FieldsConfig(Section):
@@ -19,14 +25,17 @@ class FieldsConfig(Section):
     root: str
     pifpaf: Checkpoint
     batch_size: Count  # images
+    precision: Precision  # of the convolutions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", required=True, help="root, pifpaf, batch_size, JSON")
+    parser.add_argument("--config", required=True, help="root, pifpaf, batch_size, precision, JSON")
     parser.add_argument("--manifest", type=Path, required=True, help="CSV: key, sha256, ...")
     parser.add_argument("--checkpoint", type=Path, required=True, help="PifPaf weights, .safetensors or .pkl")
     parser.add_argument("--shard", type=_shard, required=True, help="which part of the images, such as 0-of-2")
     parser.add_argument("--fields", type=Path, required=True, help="output HDF5")
+    parser.add_argument("--known", type=Path, required=True, help="HDF5 of an earlier run, if there is one")
+    parser.add_argument("--state", type=Path, required=True, help="folder for work in progress")
     parser.add_argument("--threads", type=int, default=1, help="processes of one thread each")
 
 
@@ -40,18 +49,48 @@ def _shard(text: str) -> tuple[int, int]:
 def run(arguments: argparse.Namespace) -> None:
     config = FieldsConfig.model_validate_json(arguments.config)
     shard, shards = arguments.shard
-    sources = [source for source in read_sources(arguments.manifest) if shard_of(source.key, shards) == shard]
-    job = Job(Path(config.root), arguments.checkpoint, config.pifpaf, config.batch_size)
+    every = read_sources(arguments.manifest)
+    sources = [source for source in every if shard_of(source.key, shards) == shard]
+    job = Job(Path(config.root), arguments.checkpoint, config.pifpaf, config.batch_size, config.precision)
     finder = Finder(job)
     attributes = {
-        "provenance": provenance(
-            "parsing.stages.fields",
-            {"pifpaf": config.pifpaf.model_dump(mode="json")},
-            {"manifest": arguments.manifest, "checkpoint": arguments.checkpoint},
-        ),
+        "provenance": _record(config, arguments.checkpoint, every),
         "stride": finder.stride,
         "input_size": config.pifpaf.size,
         "checkpoint_sha256": sha256_of(arguments.checkpoint),
     }
-    rows = track(find_fields(sources, finder, arguments.threads), "finding body parts", "image", len(sources))
-    write_fields(arguments.fields, finder.grid, len(sources), rows, attributes)
+    with locked(arguments.state):
+        rows = _rows(sources, Work(job, arguments.state, attributes), arguments)
+        rows = track(rows, "finding body parts", "image", len(sources))
+        write_fields(arguments.fields, finder.grid, len(sources), rows, attributes)
+        discard(arguments.state)
+
+
+def _record(config: FieldsConfig, checkpoint: Path, every: list[Source]) -> dict:
+    """Where the rows come from, whichever shard they are in."""
+    settings = {"size": list(config.pifpaf.size), "batch_size": config.batch_size, "precision": config.precision}
+    record = provenance("parsing.stages.fields", settings, {"checkpoint": checkpoint})
+    record["inputs"]["images"] = {"sha256": digest_of(every)}
+    return record
+
+
+def _rows(sources: list[Source], work: Work, arguments: argparse.Namespace) -> Iterator[dict]:
+    """The sources' rows, in their order: known ones, and new ones as their batches are done."""
+    known = KnownRows(work.attributes["provenance"])
+    for path in (arguments.known, *work.folder.glob("*.h5")):
+        if path.exists():
+            known.add(path)
+    new = {source.key for source in sources if not known.has(work.job.root, source)}
+    if len(known):
+        print(f"{len(sources) - len(new)} of {len(sources)} images are known, {len(new)} are new", file=sys.stderr)
+    batches = find_batches([source for source in sources if source.key in new], work, arguments.threads)
+    found = chain.from_iterable(map(_read, batches))
+    for source in sources:
+        yield next(found) if source.key in new else known.row(source)
+
+
+def _read(path: Path) -> list[dict]:
+    file = FieldFile(path)
+    rows = [file.row(key) for key in file.keys]
+    file.close()
+    return rows

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from artefacts.errors import UserError
@@ -29,7 +28,8 @@ def run(arguments: argparse.Namespace) -> None:
         "input_size": first.input_size,
         "checkpoint_sha256": first.checkpoint_sha256,
     }
-    rows = track(_rows(sources, shard_of), "merging shards", "image", len(sources))
+    rows = (shard_of[source.key].row(source.key) for source in sources)
+    rows = track(rows, "merging shards", "image", len(sources))
     write_fields(arguments.merged, first.grid, len(sources), rows, attributes)
     for key in (source.key for source in sources if shard_of[source.key].problem(source.key)):
         print(f"not labelled: {key}: {shard_of[key].problem(key)}", file=sys.stderr)
@@ -57,17 +57,3 @@ def _find(sources: list[Source], shards: list[FieldFile], manifest: Path) -> dic
     if foreign := sorted(found.keys() - wanted):
         raise UserError(f"{found[foreign[0]].path}: {foreign[0]} is not in {manifest}; run fields again")
     return found
-
-
-def _rows(sources: list[Source], shard_of: dict[str, FieldFile]) -> Iterator[dict]:
-    for source in sources:
-        shard, key = shard_of[source.key], source.key
-        yield {
-            "key": key,
-            "status": shard.status(key),
-            "problem": shard.problem(key),
-            "confidences": shard.confidences(key),
-            "skeletons": shard.skeletons(key),
-            "size": shard.size(key),
-            "sha256": shard.sha256(key),
-        }

@@ -76,7 +76,7 @@ def measure(arguments: argparse.Namespace, size: tuple[int, int]) -> dict:
     entry = Checkpoint(weights=str(arguments.checkpoint), size=size)
     finder = Finder(Job(arguments.validation_index.parent, arguments.checkpoint, entry, BATCH))
     truth, sources = Truth(arguments.validation_truth), read_sources(arguments.validation_index)
-    rows = track(find_fields(sources, finder, 1), "measuring PifPaf", "image", len(sources))
+    rows = track(find_fields(sources, finder), "measuring PifPaf", "image", len(sources))
     aspect = truth.size[1] / truth.size[0]
     judged = [accuracy.judge(row["skeletons"], truth.people(row["key"]), aspect) for row in rows]
     return accuracy.summary(judged)

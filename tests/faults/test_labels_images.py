@@ -12,7 +12,7 @@ from PIL import Image
 from artefacts.images import UnreadableImage, read_rgb
 from parsing.schemes import UNKNOWN
 from parsing.store import FieldFile, LabelFile
-from tests.labelling import FIVE, LABELS, SIZE, field_row, noise_image, stage, write_field_rows, write_manifest
+from tests.labelling import FIVE, LABELS, field_row, find, noise_image, stage, write_field_rows, write_manifest
 from tests.pifpaf import write_checkpoint
 
 KINDS = ["rgb", "grey", "grey+alpha", "rgba", "palette", "bilevel", "cmyk", "cmyk-jpeg", "16-bit", "32-bit", "float"]
@@ -109,12 +109,6 @@ def folder(tmp_path) -> Path:
     (images / "gone.png").unlink()
     write_checkpoint(tmp_path / "net.safetensors")
     return tmp_path
-
-
-def find(folder: Path) -> int:
-    config = {"root": str(folder / "images"), "pifpaf": {"weights": "", "size": SIZE}, "batch_size": 4}
-    paths = {"manifest": folder / "manifest.csv", "checkpoint": folder / "net.safetensors"}
-    return stage("fields", config=config, shard="0-of-1", fields=folder / "fields.h5", **paths)
 
 
 def test_broken_images_are_listed_and_do_not_stop_the_others(folder, capsys):

@@ -1,7 +1,8 @@
 # Contract: images -> part labels (Section 3.1.2).
 #   results/{dataset}/manifest.csv, a PifPaf checkpoint
 #   results/{dataset}/parsing/fields/{shard}.h5         confidence maps of one shard, removed once merged
-#   results/{dataset}/parsing/fields.h5                 36 maps and the skeletons of every image
+#   results/{dataset}/parsing/fields.h5                 36 maps and the skeletons of every image; what an earlier run
+#                                                       left here spares the same images the network
 #   results/{dataset}/parsing/{scheme}.h5               label maps of K parts and grouped confidences
 #   results/{dataset}/parsing/{scheme}.qc.json, .png    what the labels are worth, contact sheet
 # Datasets with `labels_from` have rules of their own instead of the first two or three (conversion.smk).
@@ -22,18 +23,20 @@ rule fields:
         dataset=datasets_labelled_by("pifpaf"),
     conda:
         "../../envs/parsing.yaml"
-    threads: 1
+    threads: 8
     resources:
         gpu=1,
     params:
         config=fields_slice,
         code=code_digest("parsing.stages.fields"),
+        known="results/{dataset}/parsing/fields.h5",
+        state="state/{dataset}/fields/{shard}",
     message:
         "Finding body parts in {wildcards.dataset}, shard {wildcards.shard}"
     shell:
         "python -m parsing fields --config {params.config:q} --manifest {input.manifest:q}"
         " --checkpoint {input.checkpoint:q} --shard {wildcards.shard} --fields {output:q}"
-        " --threads {threads} 2>&1 | tee {log:q}"
+        " --known {params.known:q} --state {params.state:q} --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule merge:

@@ -31,7 +31,13 @@ def train_pifpaf_slice(wildcards):
 
 def fields_slice(wildcards):
     network = CONFIG.pifpaf[CONFIG.datasets[wildcards.dataset].pifpaf]
-    return slice_of(root=root(wildcards), pifpaf=Checkpoint.of(network), batch_size=CONFIG.labels.batch_size)
+    labels = CONFIG.labels
+    return slice_of(
+        root=root(wildcards),
+        pifpaf=Checkpoint.of(network),
+        batch_size=labels.batch_size,
+        precision=labels.precision,
+    )
 
 
 def labels_slice(wildcards):
