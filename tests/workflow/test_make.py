@@ -4,6 +4,10 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from tests.slurm import MISSING
+
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -27,6 +31,16 @@ def test_a_missing_compiler_is_named_before_anything_is_installed(tmp_path):
     assert result.returncode != 0
     assert result.stderr.startswith("error: no C++ compiler; install one")
     assert not (tmp_path / "venv").exists()
+
+
+@pytest.mark.skipif(not MISSING, reason="Slurm is installed")
+def test_slurm_is_asked_for_by_its_packages_where_it_cannot_be_installed(tmp_path):
+    (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
+    (tmp_path / "id").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    result = subprocess.run([PROJECT / "envs/slurm"], env=environment, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: Slurm is missing and only root can install it; install munge slurmctld")
 
 
 def test_help_lists_every_target():
