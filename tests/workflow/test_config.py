@@ -210,7 +210,8 @@ class Extreme:
 
 def test_a_section_is_cut_to_the_keys_of_its_base():
     config = load(yaml.safe_load(CONTENT))
-    assert set(PartLabels.of(config.labels).model_dump()) == set(Labels.model_fields) - {"batch_size", "shards", "precision"}
+    of_fields = {"batch_size", "shards", "precision"}
+    assert set(PartLabels.of(config.labels).model_dump()) == set(Labels.model_fields) - of_fields
     entry = config.model("small")
     assert Model.of(entry).training == entry.training
     assert not hasattr(Model.of(entry), "matching")
