@@ -72,10 +72,11 @@ class Artefact:
 def artefacts(made: Sequence[Path], given: Sequence[Path] = ()) -> list[Artefact]:
     """Those of the files `made` that carry a record, in their order; `given` are weights that they may start from.
 
-    Raises UserError for a file that cannot be read.
+    Inputs that are no single file, as the images of a dataset, have a digest and no name. Raises UserError for a file
+    that cannot be read.
     """
     records = {path: record for path in made if (record := recorded(path)) is not None}
-    wanted = {source["file"] for record in records.values() for source in record["inputs"].values()}
+    wanted = {source.get("file") for record in records.values() for source in record["inputs"].values()}
     at_hand = {sha256_of(path): path for path in (*made, *given) if path.name in wanted}
     names = {path.name for path in at_hand.values()}
     return [_artefact(path, record, at_hand, names) for path, record in records.items()]
@@ -83,7 +84,7 @@ def artefacts(made: Sequence[Path], given: Sequence[Path] = ()) -> list[Artefact
 
 def _artefact(path: Path, record: dict, at_hand: dict[str, Path], names: set[str]) -> Artefact:
     sources = [
-        Source(name, found := at_hand.get(source["sha256"]), found is None and source["file"] in names)
+        Source(name, found := at_hand.get(source["sha256"]), found is None and source.get("file") in names)
         for name, source in record["inputs"].items()
     ]
     return Artefact(path, record["stage"], record["code"], record["packages"], sources)
