@@ -11,6 +11,7 @@ STAGES = {
     "convert": "labels that another program made, in place of fields and merge",
     "labels": "part labels under one scheme",
     "convert-parts": "part labels under one scheme from a human parser's images, in place of labels",
+    "gate": "let labels pass to the training, if they are good enough",
     "quality": "what the labels are worth, with a contact sheet",
 }
 

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from parsing.target import target_index
-
 NEAR = 0.1  # of the person's height: a keypoint within is correct (PCK@0.1)
 # COCO's spread of each keypoint, as a share of the square root of a person's area.
 SPREADS = 2 * np.array([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]) / 1000
@@ -36,15 +34,16 @@ def similarity(skeleton: np.ndarray, truth: np.ndarray, aspect: float) -> float:
     return float(alike[seen].mean())
 
 
-def judge(skeletons: np.ndarray, people: np.ndarray, aspect: float) -> dict:
+def judge(skeletons: np.ndarray, picked: int | None, people: np.ndarray, aspect: float) -> dict:
     """How well one image was understood.
 
-    `skeletons` [S, 17, 3] are the decoded ones (all 0 = none), `people` [P, 17, 3] the true ones, the target first.
+    `skeletons` [S, 17, 3] are the decoded ones (all 0 = none), `picked` is the row of the target, `people` [P, 17, 3]
+    are the true ones, the target first.
     Gives `keypoints` [17] of the picked person (1 right, 0 wrong, NaN not to be seen), `found` (some skeleton has a
     similarity of 0.5 with the target), `right_person` (the picked one is more like the target than like anybody else;
     NaN where nobody was picked, or no rival is in the image).
     """
-    target, picked = people[0], target_index(skeletons)
+    target = people[0]
     person = np.zeros_like(target) if picked is None else skeletons[picked]
     rivals = [other for other in people[1:] if (other[:, 2] == 2).sum() >= RIVAL]
     likeness = [similarity(person, other, aspect) for other in (target, *rivals)]

@@ -116,10 +116,14 @@ class PifPaf(Checkpoint):
     validate_on: str | None = None  # dataset entry on which its quality is reported
 
 
+TargetPolicy = Literal["head", "central", "largest", "score"]
+
+
 class PartLabels(Section):
     """How confidences become part labels (stage labels)."""
 
     kind: Literal["plain", "gated", "limbs"]  # the maps; the maps near the target's skeleton; limbs drawn along it
+    target: TargetPolicy  # which of several people is the target (see parsing.target)
     threshold: Share  # background where no part's confidence reaches this (official: 0.5)
     unreadable: Literal["fail", "leave_out"]  # what to do about images that cannot be read
 
@@ -127,9 +131,29 @@ class PartLabels(Section):
 Precision = Literal["float32", "bfloat16"]
 
 
+class MaskNetwork(Section):
+    """torchvision's Mask R-CNN, which tells what each person covers of an image (stage fields)."""
+
+    weights: str  # path of a state dict of maskrcnn_resnet50_fpn
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")]  # the digest, or its first digits
+    source: str = "maskrcnn_resnet50_fpn's weights of torchvision"  # where a missing file can be had
+    short_side: Count  # pixels to which images are enlarged for it
+
+
+class Gate(Section):
+    """What labels must be like before a model learns from them (stage gate). Null = whatever it is."""
+
+    labelled: Share | None  # least share of images in which some part was found
+    visible_parts: Annotated[float, Field(ge=0)] | None  # least mean number of parts found in an image
+    unreadable: Share | None  # largest share of images that could not be read or are too small
+    ambiguous: Share | None  # largest share of images in which another person fits nearly as well (see parsing.target)
+
+
 class Labels(PartLabels):
     """How labels are made, and how and in what portions the confidences are computed."""
 
+    gate: Gate
+    silhouettes: MaskNetwork | None = None  # leave out what lies outside of the target's silhouette; null = do not
     batch_size: Count  # images
     precision: Precision  # of the convolutions
     shards: Count  # independent jobs a dataset

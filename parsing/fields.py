@@ -21,8 +21,9 @@ from artefacts.errors import UserError
 from artefacts.images import UnreadableImage, read_rgb
 from parsing import pifpaf
 from parsing.checkpoints import load_network
-from parsing.config import Checkpoint, Precision
+from parsing.config import Checkpoint, MaskNetwork, Precision
 from parsing.inference import make_ready
+from parsing.silhouettes import load_mask_network, silhouettes
 from parsing.sources import Source
 from parsing.store import KEYPOINTS, SKELETONS
 
@@ -33,13 +34,14 @@ NOISE, FAINT = 4, 64  # of 255; confidences are lowered by the first where nothi
 
 @dataclass(frozen=True)
 class Job:
-    """What a process needs to know before it can work: where images lie, which network, at which size, and how."""
+    """What a process needs to know before it can work: where images lie, which networks, at which size, and how."""
 
     root: Path
     checkpoint: Path
     network: Checkpoint
     batch_size: int
     precision: Precision = "float32"
+    silhouettes: MaskNetwork | None = None
 
 
 def batches_of(sources: list[Source], length: int) -> list[list[Source]]:
@@ -71,6 +73,11 @@ class Finder:
         """Ready to compute, once there is something to compute."""
         return make_ready(self._loaded, self.job.precision, self.device)
 
+    @cached_property
+    def mask_network(self) -> nn.Module:
+        """Mask R-CNN, where it is wanted."""
+        return load_mask_network(self.job.silhouettes, self.device)
+
     def __call__(self, batch: list[Source]) -> list[dict]:
         """Rows of at most `batch_size` images."""
         loaded = [load(self.job.root, source, self.job.network.size) for source in batch]
@@ -82,10 +89,14 @@ class Finder:
         cif, caf = pifpaf.fields(self.network, images)
         maps = without_noise(pifpaf.confidences(cif, caf) * 255).round().byte().cpu().numpy()
         cif, caf = cif.cpu(), caf.cpu()
-        return [
+        rows = [
             row | self._found(image is not None, maps[place], cif[place], caf[place])
             for place, (row, image) in enumerate(loaded)
         ]
+        if self.job.silhouettes:
+            covered = silhouettes(self.mask_network, images.float() / 255)
+            rows = [row | {"silhouettes": covered[place]} for place, row in enumerate(rows)]
+        return rows
 
     def _found(self, readable: bool, maps: np.ndarray, cif: torch.Tensor, caf: torch.Tensor) -> dict:
         skeletons = np.zeros((SKELETONS, KEYPOINTS, 3), np.float32)

@@ -12,7 +12,7 @@ found with w_c < 1/4 not at all. Thicknesses are those of adults, in their usual
 import numpy as np
 
 from parsing.schemes import CONNECTIONS
-from parsing.target import person_height
+from parsing.skeletons import person_height
 
 FIRST = np.array([*range(17), *(first for first, _ in CONNECTIONS)])  # a keypoint is a segment of no length
 SECOND = np.array([*range(17), *(second for _, second in CONNECTIONS)])
@@ -65,7 +65,7 @@ def drawn(person: np.ndarray, centres: np.ndarray, size: tuple[int, int], height
     """drawn [36, N] in 0..1 at `centres` [N, 2] x, y pixels of an image of `size`; 0 for what was not found.
 
     Hands and feet are drawn with the wrists and ankles: they go on in the direction of the forearm and shin. `height`
-    is the person's in pixels, where it is known better than `target.person_height` tells it.
+    is the person's in pixels, where it is known better than `person_height` tells it.
     """
     height = np.float32(height or person_height(person) * size[0])
     points = person[:, :2] * np.array(size[::-1], np.float32)

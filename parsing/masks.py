@@ -3,14 +3,19 @@
 Cell (i, j) of the label grid is the 4x4 block of input pixels whose centre is (4j + 1.5, 4i + 1.5). Map cell v lies
 on pixel stride · v of the padded input. With M_c(u) the map of channel c interpolated bilinearly at u:
 
-    C_k(u) = max over c in channels(k) of M_c(u) · G_c(u)          confidence of part k
+    C_k(u) = max over c in channels(k) of M_c(u) · G_c(u) · own(u)     confidence of part k
     label(u) = argmax_k C_k(u) where max_k C_k(u) >= threshold, else 0 = background
 
-G = 1 for `plain` labels, which are the paper's. PifPaf's fields are wider than limbs, and they also answer to a second
-person: so for `gated` ones G_c(u) = near_c(u), which falls with the distance from where the target's skeleton has
-keypoint or connection c (see `limbs`). `limbs` labels put drawn_c(u), the limb itself weighted by the skeleton's
-confidence, in the place of M_c · G_c for each c that the decoder found. Where it found nobody, often because little of
-the target shows, there is nothing to gate by or to draw along, and all kinds are alike.
+G = own = 1 for `plain` labels, which are the paper's. PifPaf's fields are wider than limbs, and they also answer to a
+second person: so for `gated` ones G_c(u) = near_c(u), which falls with the distance from where the target's skeleton
+has keypoint or connection c (see `limbs`), and
+
+    own(u) = min(1, (max_c drawn_c(u) + SLACK) / (max over other people and c of drawn_c(u) + SLACK))
+
+takes from the target what lies on the bodies of passers-by rather than on its own. `limbs` labels put drawn_c(u), the
+limb itself weighted by the skeleton's confidence, in the place of M_c · G_c for each c that the decoder found. Where it
+found nobody, often because little of the target shows, there is nothing to gate by or to draw along, and all kinds are
+alike. A silhouette of the target, where there is one, is a further factor (see `silhouettes`).
 """
 
 from dataclasses import dataclass
@@ -23,6 +28,8 @@ from parsing.schemes import UNKNOWN, PartScheme
 
 BLOCK = 4  # input pixels a label cell, in both directions
 MULTIPLE = 16  # the network's input is padded to a multiple of this, plus one
+SLACK = 0.05  # of own: far from everybody it is 1, as on the target
+NOBODY = np.zeros((0, 17, 3), np.float32)
 
 
 @dataclass(frozen=True)
@@ -45,17 +52,40 @@ class MaskMaker:
         """(h, w) of the label maps."""
         return self.input_size[0] // BLOCK, self.input_size[1] // BLOCK
 
-    def confidences(self, maps: np.ndarray, person: np.ndarray | None = None) -> np.ndarray:
-        """C [K, h, w] uint8 of `maps` [36, *map_grid] uint8 and the target's skeleton `person` [17, 3] or None."""
+    def confidences(
+        self,
+        maps: np.ndarray,
+        person: np.ndarray | None = None,
+        others: np.ndarray = NOBODY,
+        silhouette: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """C [K, h, w] uint8 of `maps` [36, *map_grid] uint8.
+
+        `person` [17, 3] is the target's skeleton, `others` [O, 17, 3] are those of passers-by, `silhouette` [h, w] in
+        0..1 is what the target covers.
+        """
         rows, columns = self._interpolation
         fine = rows @ maps.astype(np.float32) @ columns.T
         if self.kind != "plain" and person is not None:
-            fine = fine * self._on_grid(limbs.near(person, self._centres, self.input_size))
-        if self.kind == "limbs" and person is not None:
-            drawn = 255 * self._on_grid(limbs.drawn(person, self._centres, self.input_size))
+            fine = self._of_target(fine, person, others)
+        parts = np.stack([fine[list(channels)].max(0) for channels in self.scheme.channels])
+        if silhouette is not None:
+            parts *= silhouette
+        return np.rint(parts).clip(0, 255).astype(np.uint8)
+
+    def _of_target(self, fine: np.ndarray, person: np.ndarray, others: np.ndarray) -> np.ndarray:
+        fine = fine * self._on_grid(limbs.near(person, self._centres, self.input_size))
+        if self.kind == "limbs":
+            drawn = 255 * self._on_grid(self._drawn(person))
             fine = np.where(limbs.found(person)[:, None, None], drawn, fine)
-        parts = [fine[list(channels)].max(0) for channels in self.scheme.channels]
-        return np.rint(np.stack(parts)).clip(0, 255).astype(np.uint8)
+        if len(others):
+            theirs = np.max([self._drawn(other).max(0) for other in others], 0)
+            own = np.minimum(1, (self._drawn(person).max(0) + SLACK) / (theirs + SLACK))
+            fine = fine * self._on_grid(own)
+        return fine
+
+    def _drawn(self, person: np.ndarray) -> np.ndarray:
+        return limbs.drawn(person, self._centres, self.input_size)
 
     def labels(self, confidences: np.ndarray) -> np.ndarray:
         """Label map [h, w] uint8 of grouped confidences [K, h, w]; all UNKNOWN if no cell reaches the threshold."""

@@ -3,52 +3,75 @@
 import json
 from collections import Counter
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
 from parsing import accuracy
 from parsing.config import Scheme
 from parsing.schemes import UNKNOWN, coarse_labels, part_scheme
+from parsing.skeletons import counted
 from parsing.store import FieldFile, LabelFile
 from parsing.truth import Truth
 
 LISTED = 100  # images that a report names at most
+AMBIGUOUS = 0.5  # ambiguity from which another person fits nearly as well
 
 
-def coverage(labels: LabelFile, fields: FieldFile, keys: Iterable[str]) -> dict:
-    """How many images were labelled and what they show, and the images in order of trust, worst first.
+class Look(NamedTuple):
+    """What the labels of one image show; a row of the table of quality."""
 
-    A part is visible in an image if it has a cell. An image is worth the number of its visible parts, then the sum of
+    key: str
+    status: str
+    people: int  # found by the decoder
+    target: int | None  # which of them was picked
+    ambiguity: float
+    visible_parts: int  # parts that have a cell
+    labelled: float  # share of cells with a part
+    confidence: float  # mean over parts of their largest
+    problem: str
+
+
+def look(labels: LabelFile, fields: FieldFile, key: str) -> tuple[Look, np.ndarray]:
+    """The row of an image, and whether each part [K] has a cell in it."""
+    label_map, strength = labels.label_map(key), labels.confidences(key).max((1, 2)) / 255
+    visible = np.isin(np.arange(1, len(labels.part_names) + 1), label_map)
+    people = int(counted(fields.skeletons(key)).sum())
+    shown = float(((label_map > 0) & (label_map != UNKNOWN)).mean())
+    seen = (int(visible.sum()), round(shown, 4), round(float(strength.mean()), 4))
+    picked = (people, labels.person(key), round(labels.ambiguity(key), 4))
+    return Look(key, labels.status(key), *picked, *seen, fields.problem(key)), visible
+
+
+def coverage(labels: LabelFile, fields: FieldFile, keys: Iterable[str]) -> tuple[dict, list[Look]]:
+    """How many images were labelled and what they show; and the images in order of trust, worst first.
+
+    A part is visible in an image if it has a cell. An image is worth the number of its visible parts, then the mean of
     their largest confidences.
     """
-    looked = [(key, *_parts_of(labels, key)) for key in keys]
-    visible, strength = (np.array(column).reshape(len(looked), -1) for column in list(zip(*looked, strict=True))[1:])
-    worth = visible.sum(1) + (strength * visible).mean(1)
-    keys = [key for key, *_ in looked]
-    problems = {key: fields.problem(key) for key in keys if fields.problem(key)}
-    return {
-        "images": len(keys),
-        "status": dict(sorted(Counter(map(labels.status, keys)).items())),
-        "skeletons": dict(sorted(Counter(map(fields.status, keys)).items())),
+    rows, visible = zip(*(look(labels, fields, key) for key in keys), strict=True)
+    visible, count = np.stack(visible), len(rows)
+    report = {
+        "images": count,
+        "status": dict(sorted(Counter(row.status for row in rows).items())),
+        "skeletons": dict(sorted(Counter(fields.status(row.key) for row in rows).items())),
         "labelled": float(visible.any(1).mean()),
         "visible_parts": float(visible.sum(1).mean()),
         "visible": dict(zip(labels.part_names, map(float, visible.mean(0)), strict=True)),
-        "problems": dict(list(problems.items())[:LISTED]),
-        "worst": [keys[row] for row in np.argsort(worth, kind="stable")[:LISTED]],
+        "unreadable": sum(row.status in ("unreadable", "too_small") for row in rows) / count,
+        "ambiguous": sum(row.ambiguity > AMBIGUOUS for row in rows) / count,
+        "problems": dict([(row.key, row.problem) for row in rows if row.problem][:LISTED]),
     }
-
-
-def _parts_of(labels: LabelFile, key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each part has a cell in an image [K], and its largest confidence [K]."""
-    visible = np.isin(np.arange(1, len(labels.part_names) + 1), labels.label_map(key))
-    return visible, labels.confidences(key).max((1, 2)) / 255
+    worst_first = sorted(rows, key=lambda row: (row.visible_parts, row.confidence))
+    return report | {"worst": [row.key for row in worst_first[:LISTED]]}, worst_first
 
 
 def against_truth(labels: LabelFile, fields: FieldFile, truth: Truth, keys: Iterable[str]) -> dict:
     """Part IoU of the labels and accuracy of the skeletons over the images that were read.
 
     IoU of a part is the sum over images of the cells in both over that of the cells in either; unknown cells count as
-    background, so an image in which nobody was found counts as missed.
+    background, so an image in which nobody was found counts as missed. Parts that the truth does not tell apart from
+    others, such as hands, have none.
     """
     scheme = part_scheme(Scheme.model_validate_json(json.dumps(labels.provenance["config"]["scheme"])))
     coarse = np.array(coarse_labels(truth.part_names, scheme), np.uint8)
@@ -61,11 +84,11 @@ def against_truth(labels: LabelFile, fields: FieldFile, truth: Truth, keys: Iter
         counted = accuracy.overlap_counts(np.where(ours == UNKNOWN, 0, ours), theirs, parts)
         both, either = both + counted[0], either + counted[1]
         people = truth.people(key)
-        judged.append(accuracy.judge(fields.skeletons(key), people, truth.size[1] / truth.size[0]))
+        judged.append(accuracy.judge(fields.skeletons(key), labels.person(key), people, truth.size[1] / truth.size[0]))
     ious = both / np.maximum(either, 1)
-    named = dict(zip(scheme.part_names, map(float, ious[1:]), strict=True))
+    told = {name: float(ious[part]) for part, name in enumerate(scheme.part_names, 1) if part in coarse}
     return {
-        "part_iou": {"mean": float(ious[1:].mean()), "background": float(ious[0]), **named},
+        "part_iou": {"mean": float(np.mean(list(told.values()))), "background": float(ious[0]), **told},
         **accuracy.summary(judged),
     }
 

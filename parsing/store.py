@@ -1,16 +1,12 @@
 """The files of the label stages: one HDF5 file a dataset, one chunk an image, every row found by its image's key.
 
-Layout of a file: a user block of 512 bytes, which HDF5 readers skip, holds one JSON line (schema, version, size and
-SHA-256 of all bytes after it); then HDF5. So a truncated, damaged or foreign file is refused before a row is read,
-and equal content gives equal bytes.
+They are sealed (see `seal`), so that a file that opens is whole.
 """
 
-import hashlib
 import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,13 +15,10 @@ import hdf5plugin
 import numpy as np
 
 from artefacts.errors import UserError
-from artefacts.files import replacing
+from parsing.seal import FIELDS, LABELS, must_be_whole, sealed
 
-USER_BLOCK = 512  # bytes; the least that HDF5 allows
-VERSION = 1
-FIELDS, LABELS = "pifpaf fields", "part labels"
 STATUSES = ("ok", "nobody", "several", "unreadable", "too_small")
-MAPS, SKELETONS, KEYPOINTS = 36, 4, 17  # maps an image; skeletons kept of it; keypoints of each
+MAPS, SKELETONS, KEYPOINTS = 36, 4, 17  # maps an image; skeletons (and silhouettes) kept of it; keypoints of each
 
 
 class KeyedFile:
@@ -38,7 +31,7 @@ class KeyedFile:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        _must_be_whole(self.path, self.schema)
+        must_be_whole(self.path, self.schema)
         self._file, self._process, self._columns = None, None, {}
         self.keys: list[str] = [key.decode() for key in self._column("key")[:]]
         self.statuses: list[str] = [status.decode() for status in self._column("status")[:]]
@@ -99,6 +92,8 @@ class FieldFile(KeyedFile):
         self.input_size: tuple[int, int] = tuple(json.loads(self._attribute("input_size")))  # height, width
         self.checkpoint_sha256 = self._attribute("checkpoint_sha256")
         self.grid: tuple[int, int] = self._column("confidences").shape[2:]
+        looked_for = "silhouettes" in self._open()
+        self.silhouette_grid: tuple[int, int] | None = self._column("silhouettes").shape[2:] if looked_for else None
 
     def confidences(self, key: str) -> np.ndarray:
         """The 36 maps [36, h, w] uint8: 255 x confidence; cell j lies on pixel `stride` x j of the input."""
@@ -107,6 +102,10 @@ class FieldFile(KeyedFile):
     def skeletons(self, key: str) -> np.ndarray:
         """Decoded people [4, 17, 3] float32, best first: x / width, y / height, confidence (0 = not found)."""
         return self._row("skeletons", key)
+
+    def silhouettes(self, key: str) -> np.ndarray | None:
+        """What people cover of each label cell [4, h, w] uint8, 255 = all; None if nobody asked."""
+        return self._row("silhouettes", key) if self.silhouette_grid else None
 
     def problem(self, key: str) -> str:
         """Why the image could not be labelled; empty if it could."""
@@ -124,7 +123,8 @@ class FieldFile(KeyedFile):
         """A row for `write_fields`, its maps and skeletons compressed as they lie here: copied in microseconds."""
         texts = {"key": key, "status": self.status(key), "problem": self.problem(key)}
         digest = self._row("sha256", key).decode()
-        packed = {name: self._packed(name, key) for name in ("confidences", "skeletons", "size")}
+        columns = ["confidences", "skeletons", "size"] + ["silhouettes"] * bool(self.silhouette_grid)
+        packed = {name: self._packed(name, key) for name in columns}
         return texts | packed | {"sha256": digest}
 
     def _packed(self, column: str, key: str) -> "Chunk":
@@ -142,6 +142,7 @@ class LabelFile(KeyedFile):
         self.part_names: list[str] = json.loads(self._attribute("part_names"))  # K names, of labels 1..K
         self.mirrored: list[int] = json.loads(self._attribute("mirrored"))  # K+1: label -> label in the mirror
         self.grid: tuple[int, int] = self._column("labels").shape[1:]
+        self._people, self._ambiguities = self._column("person")[:], self._column("ambiguity")[:]
 
     def label_map(self, key: str) -> np.ndarray:
         """Label of each cell [h, w] uint8: 0 background, 1..K parts, 255 unknown (nobody found, or unreadable)."""
@@ -150,6 +151,15 @@ class LabelFile(KeyedFile):
     def confidences(self, key: str) -> np.ndarray:
         """Each part's confidence [K, h, w] uint8: 255 x the largest of its maps."""
         return self._row("confidences", key)
+
+    def person(self, key: str) -> int | None:
+        """Row of the target among the skeletons of the fields file; None where nobody was picked."""
+        person = int(self._people[self.index(key)])
+        return None if person < 0 else person
+
+    def ambiguity(self, key: str) -> float:
+        """How nearly another person was picked, 0..1 (see `target.Target`)."""
+        return float(self._ambiguities[self.index(key)])
 
 
 class Chunk(NamedTuple):
@@ -165,13 +175,16 @@ Row = Mapping[str, object]  # one value for each column of a file: a text, or an
 def write_fields(path: Path, grid: tuple[int, int], count: int, rows: Iterable[Row], attributes: dict) -> None:
     """Write `count` rows of `key, status, problem, confidences, skeletons, size, sha256`, in the order of their keys.
 
-    `attributes` holds `provenance` (a dict), `stride`, `input_size` (height, width), `checkpoint_sha256`.
+    `attributes` holds `provenance` (a dict), `stride`, `input_size` (height, width), `checkpoint_sha256`, and
+    `silhouette_grid` (h, w) where rows have `silhouettes`.
     """
     columns = {
         "confidences": ("uint8", (MAPS, *grid)),
         "skeletons": ("float32", (SKELETONS, KEYPOINTS, 3)),
         "size": ("int32", (2,)),
     }
+    if attributes.get("silhouette_grid"):
+        columns["silhouettes"] = ("uint8", (SKELETONS, *attributes["silhouette_grid"]))
     _write(path, FIELDS, columns, ("key", "status", "problem", "sha256"), count, rows, attributes)
 
 
@@ -179,16 +192,25 @@ def write_labels(
     path: Path, grid: tuple[int, int], part_names: list[str], mirrored: list[int], count: int, rows: Iterable[Row],
     provenance: dict,
 ) -> None:  # fmt: skip
-    """Write `count` rows of `key, status, labels [h, w], confidences [K, h, w]`, in the order of their keys."""
+    """Write `count` rows of `key, status, labels [h, w], confidences [K, h, w]`, in the order of their keys.
+
+    Where skeletons are known a row also has `person` and `ambiguity` (see `target.Target`).
+    """
     columns = {"labels": ("uint8", grid), "confidences": ("uint8", (len(part_names), *grid))}
+    columns |= {"person": ("int8", ()), "ambiguity": ("float32", ())}
+    rows = (row | {"person": _number(row.get("person")), "ambiguity": row.get("ambiguity", 0.0)} for row in rows)
     attributes = {"provenance": provenance, "part_names": part_names, "mirrored": mirrored}
     _write(path, LABELS, columns, ("key", "status"), count, rows, attributes)
+
+
+def _number(person: int | None) -> int:
+    return -1 if person is None else person
 
 
 def _write(
     path: Path, schema: str, columns: dict, texts: tuple[str, ...], count: int, rows: Iterable[Row], attributes: dict
 ) -> None:
-    with _sealed(path, schema) as file:
+    with sealed(path, schema) as file:
         datasets = {name: _create(file, name, dtype, (count, *shape)) for name, (dtype, shape) in columns.items()}
         gathered: dict[str, list[str]] = {name: [] for name in texts}
         for row, values in enumerate(rows):
@@ -215,8 +237,11 @@ def _place(dataset: h5py.Dataset, row: int) -> tuple[int, ...]:
 
 
 def _create(file: h5py.File, name: str, dtype: str, shape: tuple[int, ...]) -> h5py.Dataset:
-    """An empty dataset, compressed, with one image a chunk: 16 images a chunk read 5 times slower at random."""
-    chunked = {"chunks": (1, *shape[1:]), **hdf5plugin.Zstd(clevel=9)} if shape[0] else {}
+    """An empty dataset, compressed, with one image a chunk: 16 images a chunk read 5 times slower at random.
+
+    Single numbers lie in one piece.
+    """
+    chunked = {"chunks": (1, *shape[1:]), **hdf5plugin.Zstd(clevel=9)} if shape[0] and shape[1:] else {}
     return file.create_dataset(name, shape, dtype, track_times=False, **chunked)
 
 
@@ -225,44 +250,3 @@ def _must_be_sorted(path: Path, keys: list[str], count: int) -> None:
         raise ValueError(f"{path}: {len(keys)} rows given instead of {count}")
     if any(first >= second for first, second in itertools.pairwise(keys)):
         raise ValueError(f"{path}: keys are not sorted, or one comes twice")
-
-
-@contextmanager
-def _sealed(path: Path, schema: str) -> Iterator[h5py.File]:
-    """A new HDF5 file, sealed with size and digest, that takes the place of `path` when the block ends well."""
-    with replacing(path) as temporary:
-        with h5py.File(temporary, "w", userblock_size=USER_BLOCK, libver="v110") as file:
-            yield file
-        size, digest = _rest(temporary)
-        seal = {"schema": schema, "version": VERSION, "size": size, "sha256": digest}
-        with open(temporary, "r+b") as file:
-            file.write(json.dumps(seal).encode().ljust(USER_BLOCK - 1) + b"\n")
-
-
-def _rest(path: Path) -> tuple[int, str]:
-    """Size and SHA-256 of what follows the user block."""
-    with open(path, "rb") as file:
-        file.seek(USER_BLOCK)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return path.stat().st_size - USER_BLOCK, digest
-
-
-def _must_be_whole(path: Path, schema: str) -> None:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; run the label stages first")
-    with open(path, "rb") as file:
-        block = file.read(USER_BLOCK)
-    try:
-        seal = json.loads(block)
-        found, version, size, digest = seal["schema"], seal["version"], seal["size"], seal["sha256"]
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path}: is not a file of this project's label stages; remove it and run them") from None
-    if found != schema:
-        raise UserError(f"{path}: holds {found} where {schema} are wanted; give the other file")
-    if version != VERSION:
-        raise UserError(f"{path}: has schema version {version}, this code reads {VERSION}; remove it and run again")
-    if path.stat().st_size - USER_BLOCK != size:
-        there = path.stat().st_size - USER_BLOCK
-        raise UserError(f"{path}: is truncated or was added to ({there} bytes, not {size}); remove it and run again")
-    if _rest(path)[1] != digest:
-        raise UserError(f"{path}: is damaged (its SHA-256 is not the one written with it); remove it and run again")

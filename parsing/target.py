@@ -1,54 +1,96 @@
-"""Which of the people found in a crop is the one that the crop was cut for."""
+"""Which of the people found in a crop is the one that the crop was cut for, and how sure that is.
+
+A policy gives every person a cost; the least is the target. With d the distance of two points in widths of an upright
+crop, so that y counts twice:
+
+    head      d(head, top centre)        a crop is cut around its target, so the heads of passers-by are lower or aside
+    central   d(middle of the body's box, middle of the image)
+    largest   -ln(height)
+    score     -ln(evidence Σ c)
+
+docs/labels.md has what each is worth (`benchmarks/targets.py`). Fragments of people do not count (see `skeletons`).
+"""
+
+from typing import NamedTuple, get_args
 
 import numpy as np
 
-TOP_CENTRE = (0.5, 0.1)  # x / width, y / height: where a crop's target has the head
+from parsing.config import TargetPolicy
+from parsing.skeletons import body_box, counted, evidence, head_position, person_height
+
+POLICIES = get_args(TargetPolicy)
+TOP_CENTRE, MIDDLE = (0.5, 0.1), (0.5, 0.5)  # x / width, y / height
 UPRIGHT = 2.0  # height / width of a crop of a person
-LEAST = 0.25  # share of the largest evidence that a person needs
-SHOULDER_TO_HEAD = 0.08  # of the image's height
+HEADLESS = 10.0  # cost that puts those without a head after all who have one
+MARGIN = 0.1  # a tenth: of the width, of the height, of the evidence
+INSIDE = 0.5  # share of the target's keypoints that its silhouette covers
 
 
-def target_index(skeletons: np.ndarray) -> int | None:
-    """Row of the person whose head is nearest to the top centre: argmin |(x - 1/2, 2 (y - 1/10))| of (x, y) the head.
+class Target(NamedTuple):
+    """The row of the target's skeleton, None if nobody was found; and how nearly another was picked instead.
 
-    `skeletons` [S, 17, 3] hold x / width, y / height and confidence c (0 = not found). A crop is cut around its
-    target, so people whose heads are lower or aside are passers-by even if they are nearer to the camera. Of 256
-    drawn crops in which two people were found this is right in 96 %, and so is the body nearest to the middle; the
-    largest person, or the best score, is in 63 %. A person with less than LEAST of the largest evidence Σ c is a
-    fragment and does not count; one without a head comes after all who have one. None if nobody was found; of equals
-    the first.
+    `ambiguity` is 2^(-m / MARGIN), with m how much more the second best costs: 1 where two fit alike, 1/2 where they
+    are a tenth apart, 0 where nobody else was found.
     """
-    evidence = skeletons[..., 2].sum(1)
-    if not evidence.any():
+
+    person: int | None
+    ambiguity: float = 0.0
+
+
+def pick(skeletons: np.ndarray, policy: TargetPolicy) -> Target:
+    """The target among `skeletons` [S, 17, 3] (all 0 = nobody): the least cost, of equals the first."""
+    costs = np.full(len(skeletons), np.inf)
+    for row in np.flatnonzero(counted(skeletons)):
+        costs[row] = _cost(skeletons[row], policy)
+    if not np.isfinite(costs).any():
+        return Target(None)
+    best, second = np.sort([*costs, np.inf])[:2]
+    return Target(int(costs.argmin()), float(2 ** (-(second - best) / MARGIN)))
+
+
+def nearest(skeletons: np.ndarray, point: tuple[float, float], size: tuple[int, int]) -> int | None:
+    """Row of the person with the keypoint nearest to `point` x, y in pixels of an image of `size` (width, height)."""
+    away = np.hypot(*np.moveaxis(skeletons[..., :2] * size - point, -1, 0))
+    away[skeletons[..., 2] <= 0] = np.inf
+    return int(away.min(1).argmin()) if np.isfinite(away).any() else None
+
+
+def passers_by(skeletons: np.ndarray, target: int | None) -> np.ndarray:
+    """Everybody who is somebody [O, 17, 3], but for the target."""
+    others = counted(skeletons)
+    if target is not None:
+        others[target] = False
+    return skeletons[others]
+
+
+def silhouette_of(person: np.ndarray | None, found: np.ndarray | None) -> np.ndarray | None:
+    """The silhouette [h, w] in 0..1 of the target, a skeleton [17, 3] or None, among those `found` [4, h, w].
+
+    It is the one that covers most of the skeleton's keypoints, or, where no skeleton was found, most of the image. None
+    if there is none, or if none covers half of the keypoints.
+    """
+    if found is None or not found.any():
         return None
-    distances = [_from_top_centre(person) for person in skeletons]
-    return int(np.argmin(np.where(evidence >= LEAST * evidence.max(), distances, np.inf)))
+    shares = found / np.float32(255)
+    if person is None:
+        return shares[shares.mean((1, 2)).argmax()]
+    limits = np.array(found.shape[:0:-1])
+    columns, rows = (person[person[:, 2] > 0, :2] * limits).astype(int).clip(0, limits - 1).T
+    inside = shares[:, rows, columns].mean(1)
+    return shares[inside.argmax()] if inside.max() >= INSIDE else None
 
 
-def _from_top_centre(skeleton: np.ndarray) -> float:
-    """Distance of a person's head from TOP_CENTRE in widths; of one without a head, 10 more than that of the body."""
-    x, y, found = skeleton[:, 0], skeleton[:, 1], skeleton[:, 2] > 0
-    for members, above in ((slice(0, 5), 0.0), (slice(5, 7), SHOULDER_TO_HEAD)):
-        if found[members].any():
-            head_x, head_y = x[members][found[members]].mean(), y[members][found[members]].mean() - above
-            return float(np.hypot(head_x - TOP_CENTRE[0], UPRIGHT * (head_y - TOP_CENTRE[1])))
-    return 10 + float(abs(x[found].mean() - TOP_CENTRE[0])) if found.any() else np.inf
+def _cost(person: np.ndarray, policy: TargetPolicy) -> float:
+    if policy == "largest":
+        return -float(np.log(max(person_height(person), 1e-6)))
+    if policy == "score":
+        return -float(np.log(evidence(person)))
+    middle = body_box(person).mean(0)
+    if policy == "central":
+        return _distance(middle, MIDDLE)
+    head = head_position(person)
+    return HEADLESS + abs(middle[0] - 0.5) if head is None else _distance(head, TOP_CENTRE)
 
 
-def person_height(skeleton: np.ndarray) -> float:
-    """Height of one person [17, 3] as a share of the image's height, from the longest vertical limbs that were found.
-
-    The extent of the found keypoints alone would shrink with every hidden leg; so each pair of keypoints whose
-    distance is a known share of an upright person's height gives an estimate, and the largest is taken.
-    """
-    y, found = skeleton[:, 1], skeleton[:, 2] > 0
-    if not found.any():
-        return 0.0
-    estimates = [float(np.ptp(y[found]))]
-    for (first, second), share in UPRIGHT_SHARES.items():
-        if found[first] and found[second]:
-            estimates.append(abs(float(y[first] - y[second])) / share)
-    return max(estimates)
-
-
-UPRIGHT_SHARES = {(5, 11): 0.29, (6, 12): 0.29, (11, 15): 0.47, (12, 16): 0.47, (0, 11): 0.40, (0, 12): 0.40}
+def _distance(point: np.ndarray, other: tuple[float, float]) -> float:
+    return float(np.hypot(point[0] - other[0], UPRIGHT * (point[1] - other[1])))

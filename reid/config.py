@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic.json_schema import GenerateJsonSchema
 
 from artefacts.errors import UserError, first_problem
-from parsing.config import EMBEDDINGS, Count, Labels, PifPaf, Scheme, Section, Size, must_be_one_of, overlaid
+from parsing.config import EMBEDDINGS, Count, Gate, Labels, PifPaf, Scheme, Section, Size, must_be_one_of, overlaid
 from parsing.conversion_config import Parser
 from reid.dataset_config import Dataset, ImageFolder, Name, Synthetic  # noqa: F401 - importers find all types here
 from reid.report_config import Matching, Pictures, Row, Table, datasets_of  # noqa: F401 - as above
@@ -133,6 +133,7 @@ class Config(Section):
             if dataset.trains_on:
                 trained = [other for other, entry in self.datasets.items() if not entry.trains_on]
                 must_be_one_of(f"datasets.{name}.trains_on (a dataset without it)", dataset.trains_on, trained)
+            self.gate(name)
             if dataset.synthetic and dataset.root != f"results/{name}/source":
                 raise ValueError(f"datasets.{name}.root: must be results/{name}/source, where the workflow draws it")
         drawn = [name for name, dataset in self.datasets.items() if dataset.synthetic]
@@ -194,6 +195,14 @@ class Config(Section):
             for name in taken & getattr(self, key).keys():
                 raise ValueError(f"{key}.{name}: this name is taken by a folder or file of results/")
         return self
+
+    def gate(self, dataset: str) -> Gate:
+        """What the labels of a dataset must be like: its own limits laid over those of `labels`."""
+        limits = self.labels.gate.model_dump() | self.datasets[dataset].gate
+        try:
+            return Gate.model_validate(limits)
+        except ValidationError as error:
+            raise ValueError(f"datasets.{dataset}.gate: {first_problem(error)}") from None
 
     def model(self, name: str) -> ModelEntry:
         """The model entry `name` laid over its `extends` entry and its recipe."""

@@ -122,6 +122,8 @@ class Dataset(ImageFolder):
     labels_from: LabelsFrom | None = None  # labels that another program made; null: `pifpaf`
     seeds: Seeds = [1]  # one training each; results are their mean and spread
     allow: list[Finding] = []  # findings of protocol.md that do not stop the workflow
+    gate: dict[Literal["labelled", "visible_parts", "unreadable", "ambiguous"], float | None] = {}  # over labels.gate
+    target_overrides: str | None = None  # CSV of targets that a person named: key, x, y in pixels
     synthetic: Synthetic | None = None
 
     @model_validator(mode="after")

@@ -25,7 +25,7 @@ FIVE = {
 }
 SETTINGS = {"batch_size": 4, "precision": "float32"}  # of stage fields
 WORK = {"threads": 1, "known": "none.h5", "state": "state"}
-LABELS = {"kind": "plain", "threshold": 0.5, "unreadable": "fail"}
+LABELS = {"kind": "plain", "target": "head", "threshold": 0.5, "unreadable": "fail"}
 
 
 def stage(name: str, *words: object, **options: object) -> int:

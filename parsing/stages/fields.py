@@ -12,9 +12,10 @@ from artefacts.progress import track
 from artefacts.provenance import provenance
 from artefacts.state import locked
 from parsing.batches import Work, find_batches
-from parsing.config import Checkpoint, Count, Precision, Section
+from parsing.config import Checkpoint, Count, MaskNetwork, Precision, Section
 from parsing.fields import Finder, Job
 from parsing.known import KnownRows, discard
+from parsing.masks import BLOCK
 from parsing.sources import Source, digest_of, read_sources, shard_of
 from parsing.store import FieldFile, write_fields
 
@@ -26,10 +27,11 @@ class FieldsConfig(Section):
     pifpaf: Checkpoint
     batch_size: Count  # images
     precision: Precision  # of the convolutions
+    silhouettes: MaskNetwork | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", required=True, help="root, pifpaf, batch_size, precision, JSON")
+    parser.add_argument("--config", required=True, help="root, pifpaf, batch_size, precision, silhouettes, JSON")
     parser.add_argument("--manifest", type=Path, required=True, help="CSV: key, sha256, ...")
     parser.add_argument("--checkpoint", type=Path, required=True, help="PifPaf weights, .safetensors or .pkl")
     parser.add_argument("--shard", type=_shard, required=True, help="which part of the images, such as 0-of-2")
@@ -51,13 +53,16 @@ def run(arguments: argparse.Namespace) -> None:
     shard, shards = arguments.shard
     every = read_sources(arguments.manifest)
     sources = [source for source in every if shard_of(source.key, shards) == shard]
-    job = Job(Path(config.root), arguments.checkpoint, config.pifpaf, config.batch_size, config.precision)
+    job = Job(
+        Path(config.root), arguments.checkpoint, config.pifpaf, config.batch_size, config.precision, config.silhouettes
+    )
     finder = Finder(job)
     attributes = {
         "provenance": _record(config, arguments.checkpoint, every),
         "stride": finder.stride,
         "input_size": config.pifpaf.size,
         "checkpoint_sha256": sha256_of(arguments.checkpoint),
+        "silhouette_grid": config.silhouettes and [length // BLOCK for length in config.pifpaf.size],
     }
     with locked(arguments.state):
         rows = _rows(sources, Work(job, arguments.state, attributes), arguments)
@@ -69,6 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _record(config: FieldsConfig, checkpoint: Path, every: list[Source]) -> dict:
     """Where the rows come from, whichever shard they are in."""
     settings = {"size": list(config.pifpaf.size), "batch_size": config.batch_size, "precision": config.precision}
+    settings["silhouettes"] = config.silhouettes and config.silhouettes.model_dump(exclude={"weights", "source"})
     record = provenance("parsing.stages.fields", settings, {"checkpoint": checkpoint})
     record["inputs"]["images"] = {"sha256": digest_of(every)}
     return record

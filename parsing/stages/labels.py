@@ -11,9 +11,10 @@ from artefacts.progress import track
 from artefacts.provenance import provenance
 from parsing.config import PartLabels, Scheme, Section
 from parsing.masks import MaskMaker
+from parsing.overrides import Targets
 from parsing.schemes import UNKNOWN, part_scheme
 from parsing.store import FieldFile, write_labels
-from parsing.target import target_index
+from parsing.target import passers_by, silhouette_of
 
 NAMED = 5  # images that an error names
 
@@ -29,6 +30,7 @@ class LabelsConfig(Section):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="scheme, scheme_name, labels, JSON")
     parser.add_argument("--fields", type=Path, required=True, help="HDF5 of all maps")
+    parser.add_argument("--overrides", type=Path, help="CSV of targets that a person named: key, x, y")
     parser.add_argument("--labels", type=Path, required=True, help="output HDF5")
 
 
@@ -40,8 +42,10 @@ def run(arguments: argparse.Namespace) -> None:
     scheme = part_scheme(config.scheme)
     how = config.labels
     maker = MaskMaker(scheme, fields.input_size, fields.stride, fields.grid, how.threshold, how.kind)
-    rows = _rows(fields, maker)
-    record = provenance("parsing.stages.labels", config.model_dump(mode="json"), {"fields": arguments.fields})
+    targets = Targets(fields, how.target, arguments.overrides)
+    rows = _rows(fields, maker, targets)
+    inputs = {"fields": arguments.fields} | ({"overrides": arguments.overrides} if arguments.overrides else {})
+    record = provenance("parsing.stages.labels", config.model_dump(mode="json"), inputs)
     names, mirrored = list(scheme.part_names), list(scheme.mirrored)
     rows = track(rows, f"labelling parts of scheme {config.scheme_name}", "image", len(fields))
     write_labels(arguments.labels, maker.grid, names, mirrored, len(fields), rows, record)
@@ -59,13 +63,16 @@ def must_be_readable(fields: FieldFile) -> None:
         )
 
 
-def _rows(fields: FieldFile, maker: MaskMaker) -> Iterator[dict]:
+def _rows(fields: FieldFile, maker: MaskMaker, targets: Targets) -> Iterator[dict]:
     for key in fields.keys:
-        skeletons = fields.skeletons(key)
-        target = target_index(skeletons)
-        confidences = maker.confidences(fields.confidences(key), None if target is None else skeletons[target])
-        labels = np.full(maker.grid, UNKNOWN, np.uint8) if fields.problem(key) else maker.labels(confidences)
-        yield {"key": key, "status": _status(fields.status(key), labels), "labels": labels, "confidences": confidences}
+        skeletons, (person, ambiguity) = fields.skeletons(key), targets.of(key)
+        target = None if person is None else skeletons[person]
+        silhouette = silhouette_of(target, fields.silhouettes(key))
+        confidences = maker.confidences(fields.confidences(key), target, passers_by(skeletons, person), silhouette)
+        nothing = fields.problem(key) or targets.dismissed(key)
+        labels = np.full(maker.grid, UNKNOWN, np.uint8) if nothing else maker.labels(confidences)
+        found = {"status": _status(fields.status(key), labels), "person": person, "ambiguity": ambiguity}
+        yield {"key": key, "labels": labels, "confidences": confidences} | found
 
 
 def _status(found: str, labels: np.ndarray) -> str:

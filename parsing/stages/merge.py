@@ -27,6 +27,7 @@ def run(arguments: argparse.Namespace) -> None:
         "stride": first.stride,
         "input_size": first.input_size,
         "checkpoint_sha256": first.checkpoint_sha256,
+        "silhouette_grid": first.silhouette_grid,
     }
     rows = (shard_of[source.key].row(source.key) for source in sources)
     rows = track(rows, "merging shards", "image", len(sources))

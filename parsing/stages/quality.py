@@ -1,13 +1,14 @@
 """Report what a dataset's labels are worth, with a contact sheet to look at."""
 
 import argparse
+import csv
 from pathlib import Path
 
 from artefacts.files import replacing, write_json
 from artefacts.progress import track
 from artefacts.provenance import provenance
 from parsing.config import Section
-from parsing.quality import against_truth, coverage
+from parsing.quality import Look, against_truth, coverage
 from parsing.sheet import contact_sheet
 from parsing.sources import read_sources
 from parsing.store import FieldFile, LabelFile
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fields", type=Path, required=True, help="HDF5 of the maps that they were made from")
     parser.add_argument("--truth", type=Path, help="HDF5 of the truth, where the dataset was drawn")
     parser.add_argument("--report", type=Path, required=True, help="output JSON")
+    parser.add_argument("--table", type=Path, required=True, help="output CSV, one row an image, worst first")
     parser.add_argument("--sheet", type=Path, required=True, help="output PNG")
 
 
@@ -36,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     config = QualityConfig.model_validate_json(arguments.config)
     labels, fields = LabelFile(arguments.labels), FieldFile(arguments.fields)
     keys = [source.key for source in read_sources(arguments.manifest)]
-    report = coverage(labels, fields, track(keys, "looking at labels", "image"))
+    report, looks = coverage(labels, fields, track(keys, "looking at labels", "image"))
     inputs = {"labels": arguments.labels}
     if arguments.truth:
         inputs["truth"] = arguments.truth
@@ -49,4 +51,6 @@ def run(arguments: argparse.Namespace) -> None:
     sheet = contact_sheet(Path(config.root), labels, groups)
     with replacing(arguments.sheet) as path:
         sheet.save(path, "PNG")
+    with replacing(arguments.table) as path, open(path, "w", newline="", encoding="utf-8") as table:
+        csv.writer(table, lineterminator="\n").writerows([Look._fields, *looks])
     write_json(arguments.report, report)

@@ -15,6 +15,7 @@ from parsing.checkpoints import save_network
 from parsing.config import Checkpoint, PifPafTraining, Section, Size
 from parsing.fields import Finder, Job, find_fields
 from parsing.sources import read_sources
+from parsing.target import pick
 from parsing.training import KeypointDataset, train
 from parsing.truth import Truth
 
@@ -78,7 +79,10 @@ def measure(arguments: argparse.Namespace, size: tuple[int, int]) -> dict:
     truth, sources = Truth(arguments.validation_truth), read_sources(arguments.validation_index)
     rows = track(find_fields(sources, finder), "measuring PifPaf", "image", len(sources))
     aspect = truth.size[1] / truth.size[0]
-    judged = [accuracy.judge(row["skeletons"], truth.people(row["key"]), aspect) for row in rows]
+    judged = [
+        accuracy.judge(row["skeletons"], pick(row["skeletons"], "head").person, truth.people(row["key"]), aspect)
+        for row in rows
+    ]
     return accuracy.summary(judged)
 
 

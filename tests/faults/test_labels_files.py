@@ -7,7 +7,8 @@ import h5py
 import pytest
 
 from artefacts.errors import UserError
-from parsing.store import USER_BLOCK, FieldFile, LabelFile
+from parsing.seal import USER_BLOCK
+from parsing.store import FieldFile, LabelFile
 from tests.labelling import field_row, write_field_rows
 
 

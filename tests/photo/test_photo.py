@@ -62,7 +62,8 @@ def labelled(street: Path, config: Config, scheme: str, fields: str, kind: str) 
     slice_of = {"scheme": config.schemes[scheme].model_dump(mode="json"), "scheme_name": scheme}
     slice_of["labels"] = LABELS | {"kind": kind}
     assert stage("labels", config=slice_of, fields=street / f"{fields}.h5", labels=labels) == 0
-    outputs = {"report": labels.with_suffix(".json"), "sheet": labels.with_suffix(".png")}
+    outputs = {"report": ".json", "table": ".csv", "sheet": ".png"}
+    outputs = {name: labels.with_suffix(suffix) for name, suffix in outputs.items()}
     inputs = {"manifest": street / "manifest.csv", "labels": labels, "fields": street / f"{fields}.h5"}
     assert stage("quality", config={"root": str(street / "crops")}, **inputs, **outputs) == 0
     with Image.open(outputs["sheet"]) as sheet:

@@ -179,7 +179,7 @@ def test_true_keypoints_label_drawn_people_better_than_pifpaf(people, tmp_path):
     config = {"scheme": FIVE, "scheme_name": "five", "labels": LABELS | {"kind": "gated"}}
     assert stage("labels", config=config, fields=fields, labels=labels) == 0
     config = {"root": str(people.root)}
-    outputs = {"report": tmp_path / "qc.json", "sheet": tmp_path / "qc.png"}
+    outputs = {"report": tmp_path / "qc.json", "table": tmp_path / "qc.csv", "sheet": tmp_path / "qc.png"}
     paths = {"manifest": people.manifest, "labels": labels, "fields": fields, "truth": people.truth}
     assert stage("quality", config=config, **paths, **outputs) == 0
     assert LabelFile(labels).grid == (size[0] // 4, size[1] // 4)

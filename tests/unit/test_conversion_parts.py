@@ -136,7 +136,7 @@ def test_the_true_parts_of_drawn_people_are_perfect_labels(people, tmp_path):
     config = {"root": str(people.root), "labels_from": source, "parser": parser}
     assert stage("convert", config=config, manifest=people.manifest, fields=tmp_path / "fields.h5") == 0
     assert label(tmp_path, size=list(truth.size), parser=parser) == 0
-    outputs = {"report": tmp_path / "qc.json", "sheet": tmp_path / "qc.png"}
+    outputs = {"report": tmp_path / "qc.json", "table": tmp_path / "qc.csv", "sheet": tmp_path / "qc.png"}
     inputs = {"labels": tmp_path / "labels.h5", "fields": tmp_path / "fields.h5", "truth": people.truth}
     assert stage("quality", config={"root": str(people.root)}, manifest=people.manifest, **inputs, **outputs) == 0
     report = json.loads(outputs["report"].read_text())

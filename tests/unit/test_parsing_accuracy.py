@@ -53,23 +53,24 @@ def test_who_was_picked():
     people = np.stack([true_person(0.5), true_person(0.9)])
     both = np.stack([skeleton(0.9), skeleton(0.5), *nobody[:2]])
     other = np.stack([skeleton(0.9), *nobody[:3]])
-    assert judge(both, people, 0.5)["right_person"] == 1
-    assert judge(both, people, 0.5)["found"]
-    assert judge(other, people, 0.5)["right_person"] == 0
-    assert not judge(other, people, 0.5)["found"]
-    assert np.isnan(judge(both, people[:1], 0.5)["right_person"])
-    assert np.isnan(judge(nobody, people, 0.5)["right_person"])
-    assert (judge(nobody, people, 0.5)["keypoints"] == 0).all()
+    assert judge(both, 1, people, 0.5)["right_person"] == 1
+    assert judge(both, 0, people, 0.5)["right_person"] == 0
+    assert judge(both, 1, people, 0.5)["found"]
+    assert judge(other, 0, people, 0.5)["right_person"] == 0
+    assert not judge(other, 0, people, 0.5)["found"]
+    assert np.isnan(judge(both, 1, people[:1], 0.5)["right_person"])
+    assert np.isnan(judge(nobody, None, people, 0.5)["right_person"])
+    assert (judge(nobody, None, people, 0.5)["keypoints"] == 0).all()
     hidden = people.copy()
     hidden[1, :, 2] = 1
-    assert np.isnan(judge(both, hidden, 0.5)["right_person"])
+    assert np.isnan(judge(both, 1, hidden, 0.5)["right_person"])
 
 
 def test_the_summary_counts_what_it_says():
     nobody = np.zeros((4, 17, 3), np.float32)
     people = np.stack([true_person(0.5), true_person(0.9)])
     both = np.stack([skeleton(0.5), skeleton(0.9), *nobody[:2]])
-    means = summary([judge(both, people, 0.5), judge(nobody, people, 0.5)])
+    means = summary([judge(both, 0, people, 0.5), judge(nobody, None, people, 0.5)])
     assert (means["images"], means["pck"], means["found"]) == (2, 0.5, 0.5)
     assert (means["right_person"], means["with_rivals"]) == (1, 1)
     assert means["pck_of"]["wrists"] == 0.5

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parsing import limbs
 from parsing.config import Scheme
 from parsing.masks import MaskMaker
 from parsing.schemes import UNKNOWN, part_scheme
@@ -100,10 +101,10 @@ def test_without_a_skeleton_all_labels_are_the_plain_ones(kind):
 
 
 def test_limbs_take_the_place_of_the_maps_where_they_were_found():
-    person, limbs, gated = skeleton(0.5), maker(kind="limbs"), maker(kind="gated")
-    np.testing.assert_array_equal(limbs.confidences(random_maps(1), person), limbs.confidences(random_maps(2), person))
+    person, drawn, gated = skeleton(0.5), maker(kind="limbs"), maker(kind="gated")
+    np.testing.assert_array_equal(drawn.confidences(random_maps(1), person), drawn.confidences(random_maps(2), person))
     person[[15, 16]] = 0  # ankles, so that nothing of the feet was found
-    ours, theirs = (made.confidences(random_maps(1), person) for made in (limbs, gated))
+    ours, theirs = (made.confidences(random_maps(1), person) for made in (drawn, gated))
     np.testing.assert_array_equal(ours[4], theirs[4])
     assert (ours[:4] != theirs[:4]).any((1, 2)).all()
 
@@ -114,3 +115,35 @@ def test_limbs_are_drawn_over_all_the_body_without_any_map():
     middles = [(6, 16), (18, 11), (16, 16), (42, 18), (60, 18)]
     assert [labels[place] for place in middles] == [1, 2, 3, 4, 5]
     assert labels[30, 2] == 0
+
+
+@pytest.mark.parametrize("kind", ["gated", "limbs"])
+def test_what_lies_on_a_passer_by_is_taken_from_the_target_by_the_formula(kind):
+    made, target, other = maker(kind=kind), skeleton(0.35), skeleton(0.6)
+    maps = np.full((36, *GRID), 255, np.uint8)
+    alone = made.confidences(maps, target).astype(float)
+    ours = made.confidences(maps, target, np.stack([other, skeleton(0.95)]))
+    for row in range(16):
+        for column in range(8):
+            centre = np.array([[4 * column + 1.5, 4 * row + 1.5]], np.float32)
+            target_here, *others_here = (
+                limbs.drawn(person, centre, SIZE).max() for person in (target, other, skeleton(0.95))
+            )
+            own = min(1, (target_here + 0.05) / (max(others_here) + 0.05))
+            assert np.abs(ours[:, row, column] - alone[:, row, column] * own).max() <= 1
+    assert ours[:, 3:, 5].sum() < 0.7 * alone[:, 3:, 5].sum()
+
+
+def test_plain_labels_know_no_people():
+    maps, others = random_maps(4), np.stack([skeleton(0.6)])
+    np.testing.assert_array_equal(maker().confidences(maps, skeleton(0.3), others), maker().confidences(maps))
+
+
+@pytest.mark.parametrize("kind", ["plain", "gated", "limbs"])
+def test_nothing_is_left_outside_of_a_silhouette(kind):
+    silhouette = np.zeros((16, 8), np.float32)
+    silhouette[4:8, 2:5] = 0.5
+    made, maps = maker(kind=kind), random_maps(5)
+    whole = made.confidences(maps, skeleton(0.4)).astype(float)
+    cut = made.confidences(maps, skeleton(0.4), silhouette=silhouette)
+    assert np.abs(cut - whole * silhouette).max() <= 1

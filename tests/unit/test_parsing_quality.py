@@ -1,6 +1,8 @@
 """The quality report and its contact sheet, on drawn people whose labels are known to be right or wrong."""
 
+import csv
 import json
+import re
 import shutil
 
 import h5py
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from parsing.config import Gate
 from parsing.quality import at_cells
 from parsing.schemes import UNKNOWN
 from parsing.sheet import COLOURS, overlaid
@@ -25,14 +28,15 @@ def labelled(people, tmp_path_factory):
     folder = tmp_path_factory.mktemp("quality")
     true, truth = LabelFile(people.labels), Truth(people.truth)
     coarse = np.array([next((n for n, fine in enumerate(COARSE.values(), 1) if part in fine), 0) for part in range(13)])
-    bad = true.keys[0]
+    bad, sure = true.keys[0], true.keys[1]
     rows, fields = [], []
     for key in true.keys:
         centres = truth.parts(key)[2::4, 2::4]  # of the 4 x 4 blocks
         labels = np.full(true.grid, UNKNOWN, np.uint8) if key == bad else coarse[centres].astype(np.uint8)
         status, problem = ("unreadable", "no such file") if key == bad else ("ok", "")
         confidences = true.confidences(key) * (key != bad)
-        rows.append({"key": key, "status": status, "labels": labels, "confidences": confidences})
+        row = {"key": key, "status": status, "labels": labels, "confidences": confidences}
+        rows.append(row | {"person": None if key == bad else 0, "ambiguity": 0.75 * (key == sure)})
         skeletons = np.zeros((4, 17, 3), np.float32)
         found = truth.people(key)[0]
         skeletons[0] = np.where(found[:, 2:] == 2, found * [1, 1, 0.45], 0) * (key != bad)
@@ -48,7 +52,7 @@ def labelled(people, tmp_path_factory):
 
 def report(people, labelled, **truth: object) -> dict:
     folder, _ = labelled
-    outputs = {"report": folder / "qc.json", "sheet": folder / "qc.png"}
+    outputs = {"report": folder / "qc.json", "table": folder / "qc.csv", "sheet": folder / "qc.png"}
     inputs = {"manifest": people.manifest, "labels": folder / "labels.h5", "fields": folder / "fields.h5"}
     assert stage("quality", config={"root": str(people.root)}, **inputs, **truth, **outputs) == 0
     return json.loads(outputs["report"].read_text())
@@ -63,6 +67,53 @@ def test_true_labels_are_found_perfect(people, labelled):
     assert found["problems"] == {labelled[1]: "no such file"}
     assert found["worst"][0] == labelled[1]
     assert 3 < found["visible_parts"] < 5
+    assert (found["unreadable"], found["ambiguous"]) == (1 / found["images"],) * 2
+
+
+def test_the_table_has_a_row_for_each_image_and_the_worst_comes_first(people, labelled):
+    found, (folder, bad) = report(people, labelled), labelled
+    with open(folder / "qc.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["key"] for row in rows][: len(found["worst"])] == found["worst"]
+    assert len(rows) == found["images"]
+    empty = {"target": "", "people": "0", "visible_parts": "0", "labelled": "0.0", "problem": "no such file"}
+    assert empty.items() <= rows[0].items()
+    assert {row["target"] for row in rows[1:]} == {"0"}
+    assert [row["ambiguity"] for row in rows if row["key"] != bad].count("0.75") == 1
+    mean = np.mean([int(row["visible_parts"]) for row in rows])
+    assert mean == pytest.approx(found["visible_parts"])
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        ({"labelled": 1.0}, r"labelled is 0\.9\d+, less than 1"),
+        ({"visible_parts": 5.0}, r"visible_parts is [34]\.\d+, less than 5"),
+        ({"unreadable": 0.0}, r"unreadable is 0\.\d+, more than 0"),
+        ({"ambiguous": 0.0}, r"ambiguous is 0\.\d+, more than 0"),
+        ({"labelled": 1.0, "ambiguous": 0.0}, r"labelled is .*; ambiguous is "),
+    ],
+)
+def test_labels_that_miss_a_limit_do_not_pass(labelled, tmp_path, capsys, limits, says):
+    assert gate(labelled[0], tmp_path, **limits) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert re.search(rf"labels\.h5: the labels of mine are not good enough to train on: {says}", error)
+    assert "change datasets.mine.gate" in error
+    assert not (tmp_path / "passed.txt").exists()
+
+
+def test_labels_within_all_limits_pass_with_the_same_bytes(labelled, tmp_path):
+    assert gate(labelled[0], tmp_path) == 0
+    anything = (tmp_path / "passed.txt").read_bytes()
+    assert gate(labelled[0], tmp_path, labelled=0.5, visible_parts=1.0, unreadable=0.5, ambiguous=0.5) == 0
+    assert (tmp_path / "passed.txt").read_bytes() == anything
+
+
+def gate(folder, output, **limits: float) -> int:
+    """Exit status of stage gate on the labels of `folder`."""
+    limits = dict.fromkeys(Gate.model_fields) | limits
+    paths = {"labels": folder / "labels.h5", "fields": folder / "fields.h5", "passed": output / "passed.txt"}
+    return stage("gate", config={"name": "mine", "gate": limits}, **paths)
 
 
 def test_wrong_labels_are_not(people, labelled, tmp_path):
@@ -70,7 +121,7 @@ def test_wrong_labels_are_not(people, labelled, tmp_path):
     swapped = np.array([0, 2, 1, 3, 4, 0, *[UNKNOWN] * 250], np.uint8)  # head and arms exchanged, no feet
     file = LabelFile(folder / "labels.h5")
     rows = [
-        {"key": key, "status": file.status(key), "labels": swapped[file.label_map(key)]}
+        {"key": key, "status": file.status(key), "labels": swapped[file.label_map(key)], "person": file.person(key)}
         | {"confidences": file.confidences(key)}
         for key in file.keys
     ]
@@ -112,7 +163,7 @@ def test_a_truth_that_is_none(people, labelled, tmp_path, capsys):
         file["key"] = ["a"]
     folder, _ = labelled
     paths = {"labels": folder / "labels.h5", "fields": folder / "fields.h5", "truth": tmp_path / "truth.h5"}
-    outputs = {"report": tmp_path / "qc.json", "sheet": tmp_path / "qc.png"}
+    outputs = {"report": tmp_path / "qc.json", "table": tmp_path / "qc.csv", "sheet": tmp_path / "qc.png"}
     assert stage("quality", config={"root": str(people.root)}, manifest=people.manifest, **paths, **outputs) == 1
     assert "truth.h5: holds no ground truth" in capsys.readouterr().err
     assert not outputs["report"].exists()

@@ -22,6 +22,8 @@ def test_connections_are_those_of_the_network():
     ("name", "expected"),
     [
         ("five", "head torso arms arms arms arms legs legs legs legs feet feet"),
+        ("four", "head torso torso torso torso torso legs legs legs legs feet feet"),
+        ("eleven", " ".join(PARTS[1:11]) + " feet feet"),
         ("eight", "head torso" + " left_arm right_arm" * 2 + " left_leg right_leg" * 2 + " left_foot right_foot"),
     ],
 )
@@ -31,6 +33,24 @@ def test_fine_parts_of_the_truth_fall_into_the_parts_of_their_name(config, name,
     assert " ".join(names[label] for label in coarse_labels(PARTS, scheme)[1:]) == expected
     assert coarse_labels(PARTS, scheme)[0] == 0
     assert set(TRUTH_CHANNELS) == set(PARTS[1:])
+
+
+NUMBERS = "two three four five six seven eight nine ten eleven twelve thirteen fourteen".split()
+COCO_MIRROR = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
+
+
+@pytest.mark.parametrize(("parts", "name"), enumerate(NUMBERS, 2))
+def test_there_is_a_scheme_of_every_number_of_parts_and_the_mirror_swaps_its_maps(config, parts, name):
+    scheme = part_scheme(config.schemes[name])
+    assert len(scheme.part_names) == parts
+    pairs = [frozenset(pair) for pair in CONNECTIONS]
+    across = [17 + pairs.index(frozenset(COCO_MIRROR[end] for end in pair)) for pair in CONNECTIONS]
+    swapped = [*COCO_MIRROR, *across]  # the map that each map becomes when the image is flipped
+    for part, channels in enumerate(scheme.channels, 1):
+        other = scheme.channels[scheme.mirrored[part] - 1]
+        unpaired = {21} if name == "eight" else set()  # the released scheme gives the hips' connection to the left leg
+        assert {swapped[channel] for channel in channels} - unpaired == set(other) - unpaired
+    assert {channel for channels in scheme.channels for channel in channels} == set(range(36))
 
 
 def test_the_mirror_of_eight_parts(config):

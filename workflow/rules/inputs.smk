@@ -42,6 +42,21 @@ def pifpaf_weights(wildcards):
     return present(network.weights, f"download {source} and put it there, or change pifpaf.{name}.weights")
 
 
+def mask_weights(wildcards):
+    """The weights of Mask R-CNN, where labels are made with silhouettes."""
+    network = CONFIG.labels.silhouettes
+    advice = lambda: f"download {network.source} and put it there, or change labels.silhouettes"
+    return present(network.weights, advice()) if network else []
+
+
+def named_targets(wildcards):
+    """The table of targets that a person named, of a dataset that has one."""
+    file = CONFIG.datasets[wildcards.dataset].target_overrides
+    return (
+        present(file, f"put the table there, or change datasets.{wildcards.dataset}.target_overrides") if file else []
+    )
+
+
 def files_converted(wildcards):
     """Single files that hold the labels of a dataset; nothing where its labels lie in a folder, which must be there."""
     name, source = wildcards.dataset, CONFIG.datasets[wildcards.dataset].labels_from
@@ -79,6 +94,11 @@ def known_labels(wildcards):
 def training_labels(wildcards):
     """The labels that a model learns from; a model of stripes has none."""
     return [] if CONFIG.model(wildcards.model).head.attention == "stripes" else known_labels(wildcards)
+
+
+def passed_labels(wildcards):
+    """The leave to train on these labels."""
+    return [labels.replace(".h5", ".passed.txt") for labels in [training_labels(wildcards)] if labels]
 
 
 def attended_labels(wildcards):

@@ -4,7 +4,10 @@
 #   results/{dataset}/parsing/fields.h5                 36 maps and the skeletons of every image; what an earlier run
 #                                                       left here spares the same images the network
 #   results/{dataset}/parsing/{scheme}.h5               label maps of K parts and grouped confidences
-#   results/{dataset}/parsing/{scheme}.qc.json, .png    what the labels are worth, contact sheet
+#   results/{dataset}/parsing/{scheme}.passed.txt       there if the labels are what labels.gate asks for
+#   results/{dataset}/parsing/{scheme}.qc.json, .csv, .png   what the labels are worth: in all, by image, contact sheet
+# Trainings wait for passed.txt. Labels are checked once, as a dataset's protocol is (manifest.smk): to check them by new
+# limits, remove the file.
 # Datasets with `labels_from` have rules of their own instead of the first two or three (conversion.smk).
 
 
@@ -13,6 +16,7 @@ rule fields:
         accepted="results/{dataset}/accepted.txt",
         manifest="results/{dataset}/manifest.csv",
         checkpoint=pifpaf_weights,
+        silhouettes=mask_weights,
     output:
         temp("results/{dataset}/parsing/fields/{shard}.h5"),
     log:
@@ -69,7 +73,8 @@ rule merge:
 
 rule labels:
     input:
-        "results/{dataset}/parsing/fields.h5",
+        fields="results/{dataset}/parsing/fields.h5",
+        overrides=named_targets,
     output:
         "results/{dataset}/parsing/{scheme}.h5",
     log:
@@ -84,10 +89,34 @@ rule labels:
     params:
         config=labels_slice,
         code=code_digest("parsing.stages.labels"),
+        overrides=optional("--overrides", "overrides"),
     message:
         "Labelling {wildcards.dataset} with the parts of {wildcards.scheme}"
     shell:
-        "python -m parsing labels --config {params.config:q} --fields {input:q} --labels {output:q} 2>&1 | tee {log:q}"
+        "python -m parsing labels --config {params.config:q} --fields {input.fields:q} {params.overrides}"
+        " --labels {output:q} 2>&1 | tee {log:q}"
+
+
+rule gate:
+    input:
+        labels="results/{dataset}/parsing/{scheme}.h5",
+        fields="results/{dataset}/parsing/fields.h5",
+    output:
+        "results/{dataset}/parsing/{scheme}.passed.txt",
+    log:
+        "logs/{dataset}/gate.{scheme}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/gate.{scheme}.tsv"
+    conda:
+        "../../envs/parsing.yaml"
+    threads: 1
+    params:
+        config=gate_slice,
+    message:
+        "Checking the {wildcards.scheme} labels of {wildcards.dataset}"
+    shell:
+        "python -m parsing gate --config {params.config:q} --labels {input.labels:q} --fields {input.fields:q}"
+        " --passed {output:q} 2>&1 | tee {log:q}"
 
 
 rule quality:
@@ -98,6 +127,7 @@ rule quality:
         truth=drawn_truth,
     output:
         report="results/{dataset}/parsing/{scheme}.qc.json",
+        table="results/{dataset}/parsing/{scheme}.qc.csv",
         sheet=report(
             "results/{dataset}/parsing/{scheme}.qc.png",
             caption="../report/labels.rst",
@@ -119,4 +149,5 @@ rule quality:
         "Measuring the {wildcards.scheme} labels of {wildcards.dataset}"
     shell:
         "python -m parsing quality --config {params.config:q} --manifest {input.manifest:q} --labels {input.labels:q}"
-        " --fields {input.fields:q} {params.truth} --report {output.report:q} --sheet {output.sheet:q} 2>&1 | tee {log:q}"
+        " --fields {input.fields:q} {params.truth} --report {output.report:q} --table {output.table:q}"
+        " --sheet {output.sheet:q} 2>&1 | tee {log:q}"

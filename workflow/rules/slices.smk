@@ -37,6 +37,7 @@ def fields_slice(wildcards):
         pifpaf=Checkpoint.of(network),
         batch_size=labels.batch_size,
         precision=labels.precision,
+        silhouettes=labels.silhouettes,
     )
 
 
@@ -44,6 +45,11 @@ def labels_slice(wildcards):
     return slice_of(
         scheme=CONFIG.schemes[wildcards.scheme], scheme_name=wildcards.scheme, labels=PartLabels.of(CONFIG.labels)
     )
+
+
+def gate_slice(wildcards, input):
+    """Snakemake compares no params that could depend on `input`: what has passed stays so."""
+    return slice_of(name=wildcards.dataset, gate=CONFIG.gate(wildcards.dataset))
 
 
 def convert_slice(wildcards):

@@ -1,6 +1,6 @@
 # Contract: images with part labels -> a trained model (Sections 3.1, 3.2, 4.2).
 #   results/backbones/{backbone}.safetensors   ImageNet weights out of a Python package, in timm's layout
-#   results/{dataset}/manifest.csv, results/{dataset}/parsing/{scheme}.h5 (not for stripes)
+#   results/{dataset}/manifest.csv, results/{dataset}/parsing/{scheme}.h5, {scheme}.passed.txt (not for stripes)
 #   results/{dataset}/{model}/seed{seed}/model.safetensors, history.csv
 # state/{dataset}/{model}/seed{seed} keeps the work in progress. It is no output, since Snakemake removes the outputs
 # of a failed job: a killed training goes on from there.
@@ -30,6 +30,7 @@ rule train:
         accepted="results/{dataset}/accepted.txt",
         manifest="results/{dataset}/manifest.csv",
         labels=training_labels,
+        passed=passed_labels,
         backbone=backbone_weights,
     output:
         model="results/{dataset}/{model}/seed{seed}/model.safetensors",
