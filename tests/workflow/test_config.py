@@ -43,7 +43,7 @@ def refusal(path: str, value: object) -> str:
         ("labels/threshold", "0.5", "labels.threshold: Input should be a valid number, but '0.5' is a text"),
         ("labels/threshold", 1.5, "labels.threshold: Input should be less than or equal to 1"),
         ("schemes/five/parts/feet", [15, 36], "schemes.five.parts.feet.1: Input should be less than or equal to 35"),
-        ("datasets/market1501/scheme", "nine", "datasets.market1501.scheme: 'nine' is not one of"),
+        ("datasets/market1501/scheme", "ninety", "datasets.market1501.scheme: 'ninety' is not one of"),
         ("datasets/synthetic/root", "x", "datasets.synthetic.root: must be results/synthetic/source"),
         (
             "datasets/tables",
@@ -97,7 +97,7 @@ def refusal(path: str, value: object) -> str:
         ),
         ("models/hrnet/loss", SEEN | {"triplet": []}, "models.hrnet: loss: triplet_visibility needs `parts` under"),
         ("models/hrnet/loss", SEEN | {"part_triplet": "each"}, "models.hrnet: loss: triplet_visibility needs `parts`"),
-        ("models/hrnet/scheme", "nine", "models.hrnet.scheme: 'nine' is not one of five"),
+        ("models/hrnet/scheme", "ninety", "models.hrnet.scheme: 'ninety' is not one of two"),
         ("matchings/parts/embeddings", [], "matchings.parts.embeddings: is empty; name at least one"),
         ("matchings/parts/embeddings", ["parts", "parts"], "matchings.parts.embeddings: 'parts' is named twice"),
         ("matchings/parts/embeddings", ["haed"], "matchings.parts.embeddings: 'haed' is not one of global, foreground"),
@@ -210,7 +210,7 @@ class Extreme:
 
 def test_a_section_is_cut_to_the_keys_of_its_base():
     config = load(yaml.safe_load(CONTENT))
-    of_fields = {"batch_size", "shards", "precision"}
+    of_fields = {"batch_size", "shards", "precision", "gate", "silhouettes"}
     assert set(PartLabels.of(config.labels).model_dump()) == set(Labels.model_fields) - of_fields
     entry = config.model("small")
     assert Model.of(entry).training == entry.training

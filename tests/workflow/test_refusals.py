@@ -8,7 +8,15 @@ import pytest
     [
         ("margin: 0.3", "margins: 0.3", "loss.margins: unknown key"),
         ("learning_rate: 3.5e-4", "learning_rate: 3e-4", "training.learning_rate: Input should be a valid number"),
-        pytest.param("scheme: eight", "scheme: nine", "datasets.occluded_duke.scheme: 'nine'", marks=pytest.mark.slow),
+        pytest.param(
+            "scheme: eight", "scheme: ninety", "datasets.market1501_eight.scheme: 'ninety'", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "    seeds: [1]\n",
+            "    gate: { labelled: 2 }\n",
+            "datasets.synthetic.gate: labelled",
+            marks=pytest.mark.slow,
+        ),
         pytest.param("shards: 2", "shards: two", "labels.shards: Input should be a valid int", marks=pytest.mark.slow),
         pytest.param("extends: small", "extends: tiny", "models.bot_small.extends: 'tiny'", marks=pytest.mark.slow),
     ],

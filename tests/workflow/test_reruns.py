@@ -9,7 +9,7 @@ import pytest
 TABLE = {"tabulate", "compare", "account"}
 AFTER_EVALUATE = {"evaluate", "summarise", "rank", *TABLE}
 AFTER_TRAIN = {"train", "curves", "embed", "attention", *AFTER_EVALUATE}
-AFTER_LABELS = {"labels", "quality", *AFTER_TRAIN}
+AFTER_LABELS = {"labels", "gate", "quality", *AFTER_TRAIN}
 
 
 def test_dates_and_comments_rerun_nothing(workflow):
@@ -37,7 +37,7 @@ def test_the_distance_reruns_evaluation_and_what_follows(workflow):
 
 
 def test_a_part_scheme_reruns_its_labels_and_what_follows(workflow):
-    workflow.edit("config.yaml", "feet: [15, 16]", "feet: [15]")
+    workflow.edit("config.yaml", "feet: [15, 16]\n  five_v", "feet: [15]\n  five_v")
     assert workflow.planned().rules == AFTER_LABELS
 
 
@@ -126,6 +126,33 @@ def test_a_table_of_the_same_size_reruns_the_manifest(workflow):
     assert not workflow.planned(target).rules
     table.write_text("path,identity\na.jpg,2\n")
     assert workflow.planned(target).rules == {"manifest", "check"}
+
+
+def test_targets_that_a_person_names_rerun_the_labels(workflow):
+    workflow.edit("config.yaml", "    seeds: [1]\n", "    seeds: [1]\n    target_overrides: targets.csv\n")
+    assert workflow.refusal()[0].startswith(
+        "error: targets.csv is missing: put the table there, or change datasets.syn"
+    )
+    (workflow.folder / "targets.csv").write_text("key,x,y\n")
+    assert workflow.planned().rules == AFTER_LABELS
+
+
+@pytest.mark.slow
+def test_other_limits_of_the_gate_rerun_nothing(workflow):
+    workflow.edit("config.yaml", "visible_parts: 1.0", "visible_parts: 1.5")
+    assert not workflow.planned().rules
+
+
+@pytest.mark.slow
+def test_nothing_is_trained_before_the_gate(workflow):
+    stub = (workflow.folder / "stub/python").read_text()
+    (workflow.folder / "stub/python").write_text(stub.replace("while", '[ "$3" != gate ] || exit 1\nwhile', 1))
+    workflow.edit("config.yaml", "threshold: 0.5 #", "threshold: 0.6 #")
+    result = workflow.snakemake(content="second")
+    assert result.returncode != 0
+    assert "rule gate" in result.stdout + result.stderr
+    assert "second" in (workflow.folder / "results/synthetic/parsing/five.h5").read_text()
+    assert "first" in (workflow.folder / "results/synthetic/small/seed1/model.safetensors").read_text()
 
 
 @pytest.mark.slow
