@@ -7,10 +7,16 @@ from parsing.config import Scheme
 BACKGROUND = 0  # label of the scene
 UNKNOWN = 255  # label of cells about which nothing is known; training ignores them
 
+KEYPOINTS = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle",
+)  # fmt: skip # of maps 0..16: COCO's
 CONNECTIONS = (
     (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
     (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),
 )  # fmt: skip # keypoints that maps 17..35 join: the COCO person skeleton
+CHANNEL_NAMES = (*KEYPOINTS, *(f"{KEYPOINTS[first]}-{KEYPOINTS[second]}" for first, second in CONNECTIONS))
 
 # Which map tells best to what coarse part a fine part of the synthetic truth belongs.
 TRUTH_CHANNELS = {

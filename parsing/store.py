@@ -15,6 +15,7 @@ import hdf5plugin
 import numpy as np
 
 from artefacts.errors import UserError
+from parsing.schemes import CHANNEL_NAMES
 from parsing.seal import FIELDS, LABELS, must_be_whole, sealed
 
 STATUSES = ("ok", "nobody", "several", "unreadable", "too_small")
@@ -183,6 +184,7 @@ def write_fields(path: Path, grid: tuple[int, int], count: int, rows: Iterable[R
         "skeletons": ("float32", (SKELETONS, KEYPOINTS, 3)),
         "size": ("int32", (2,)),
     }
+    attributes = attributes | {"channel_names": CHANNEL_NAMES}
     if attributes.get("silhouette_grid"):
         columns["silhouettes"] = ("uint8", (SKELETONS, *attributes["silhouette_grid"]))
     _write(path, FIELDS, columns, ("key", "status", "problem", "sha256"), count, rows, attributes)

@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     rows = _rows(fields, maker, targets)
     inputs = {"fields": arguments.fields} | ({"overrides": arguments.overrides} if arguments.overrides else {})
     record = provenance("parsing.stages.labels", config.model_dump(mode="json"), inputs)
+    record["maps"] = {name: getattr(fields, name) for name in ("checkpoint_sha256", "input_size", "stride")}
     names, mirrored = list(scheme.part_names), list(scheme.mirrored)
     rows = track(rows, f"labelling parts of scheme {config.scheme_name}", "image", len(fields))
     write_labels(arguments.labels, maker.grid, names, mirrored, len(fields), rows, record)

@@ -9,13 +9,16 @@ from pydantic import ValidationError
 
 from parsing import pifpaf
 from parsing.config import Scheme
-from parsing.schemes import CONNECTIONS, TRUTH_CHANNELS, coarse_labels, part_scheme
+from parsing.schemes import CHANNEL_NAMES, CONNECTIONS, KEYPOINTS, TRUTH_CHANNELS, coarse_labels, part_scheme
 from reid.data.synthetic.people import PARTS
 
 
 def test_connections_are_those_of_the_network():
     caf = pifpaf.head_metas(2)[1]
     assert tuple((first - 1, second - 1) for first, second in caf.skeleton) == CONNECTIONS
+    assert tuple(caf.keypoints) == KEYPOINTS
+    assert CHANNEL_NAMES[17] == "left_ankle-left_knee"
+    assert len(CHANNEL_NAMES) == 36
 
 
 @pytest.mark.parametrize(
@@ -39,7 +42,7 @@ NUMBERS = "two three four five six seven eight nine ten eleven twelve thirteen f
 COCO_MIRROR = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
 
 
-@pytest.mark.parametrize(("parts", "name"), enumerate(NUMBERS, 2))
+@pytest.mark.parametrize(("parts", "name"), list(enumerate(NUMBERS, 2)))
 def test_there_is_a_scheme_of_every_number_of_parts_and_the_mirror_swaps_its_maps(config, parts, name):
     scheme = part_scheme(config.schemes[name])
     assert len(scheme.part_names) == parts

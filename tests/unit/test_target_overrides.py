@@ -45,6 +45,7 @@ def test_a_person_decides_for_single_images(crowd):
     assert (ours.label_map("a.jpg") != expected[0]).any()
     np.testing.assert_array_equal(ours.label_map("b.jpg"), expected[1])
     assert "overrides" in ours.provenance["inputs"]
+    assert ours.provenance["maps"] == {"checkpoint_sha256": "0" * 64, "input_size": [64, 32], "stride": 8}
 
 
 def test_nobody_is_the_target(crowd):

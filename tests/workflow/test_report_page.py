@@ -19,6 +19,7 @@ FIGURES = (
     "synthetic/small/attention.png",
     *(f"tables/demo.{kind}" for kind in ("cmc.svg", "parts.svg")),
 )
+DATA = ("tables/demo.csv", "synthetic/parsing/five.qc.json", "synthetic/parsing/five.qc.csv")
 PAGES = ("tables/demo.html", "tables/demo.account.html")
 # Shows a result as a click on its eye does; true once the image is decoded.
 SHOW = """
@@ -45,7 +46,7 @@ def page(tiny_demo):
 
 def test_it_holds_every_figure_with_its_caption(page: Page):
     results = page.evaluate("Object.fromEntries(Object.entries(results).map(([path, r]) => [path, r.caption]))")
-    assert set(results) == {f"results/{path}" for path in (*FIGURES, *PAGES, "tables/demo.csv")}
+    assert set(results) == {f"results/{path}" for path in (*FIGURES, *PAGES, *DATA)}
     for path, caption in results.items():
         assert len(caption) > 40, path
         assert "{{" not in caption

@@ -126,13 +126,23 @@ rule quality:
         fields="results/{dataset}/parsing/fields.h5",
         truth=drawn_truth,
     output:
-        report="results/{dataset}/parsing/{scheme}.qc.json",
-        table="results/{dataset}/parsing/{scheme}.qc.csv",
+        report=report(
+            "results/{dataset}/parsing/{scheme}.qc.json",
+            caption="../report/quality.rst",
+            category="Labels",
+            labels={"dataset": "{dataset}", "scheme": "{scheme}", "shows": "in all"},
+        ),
+        table=report(
+            "results/{dataset}/parsing/{scheme}.qc.csv",
+            caption="../report/quality_table.rst",
+            category="Labels",
+            labels={"dataset": "{dataset}", "scheme": "{scheme}", "shows": "by image"},
+        ),
         sheet=report(
             "results/{dataset}/parsing/{scheme}.qc.png",
             caption="../report/labels.rst",
             category="Labels",
-            labels={"dataset": "{dataset}", "scheme": "{scheme}"},
+            labels={"dataset": "{dataset}", "scheme": "{scheme}", "shows": "worst images"},
         ),
     log:
         "logs/{dataset}/quality.{scheme}.log",
