@@ -10,7 +10,9 @@ ships, which finds people. bfloat16 is measured where the processor has it.
     python benchmarks/labelling.py
 
 CPU time, the least of several turns; ratios travel between machines with like processors, milliseconds do not. Fails
-if a ratio is under its target.
+if a ratio is under its target. That of the images a second is 4, where bfloat16 products are so much faster than
+float32 ones (AMX); a processor that doubles them (AVX-512) can at most double what float32 gains: there the target is
+nine tenths of that. The small network's time is spent on images and skeletons, too; it has none.
 """
 
 import argparse
@@ -41,7 +43,7 @@ from parsing.batches import Keeper, Work  # noqa: E402
 from parsing.checkpoints import load_network, save_network  # noqa: E402
 from parsing.config import Checkpoint  # noqa: E402
 from parsing.fields import Finder, Job  # noqa: E402
-from parsing.inference import has_bfloat16  # noqa: E402
+from parsing.inference import has_bfloat16, one_dnn  # noqa: E402
 from parsing.known import KnownRows, discard  # noqa: E402
 from parsing.masks import MaskMaker  # noqa: E402
 from parsing.schemes import part_scheme  # noqa: E402
@@ -53,6 +55,7 @@ SIZE = (256, 128)  # height, width
 SHUFFLENETV2K16 = pifpaf.Architecture((4, 8, 4), (24, 348, 696, 1392, 1392), 2)
 SHIPPED = PROJECT / "resources/pifpaf/small.safetensors"
 FASTER, SMALLER = 4, 10  # targets: images a second in bfloat16; bytes
+REACHED = 0.9  # share of what the processor's arithmetic allows, where that is less
 COPIES = 8  # of each image in the files that are read at random, so that no cache holds them
 
 
@@ -89,17 +92,32 @@ def speed(folder: Path, sources: list[Source], config: Config, turns: int) -> li
     released, large = save_quiet_network(folder / "k16")
     small = folder / "small.pkl"
     torch.save({"model": load_network(SHIPPED), "epoch": 0}, small)
-    rows = []
+    faster = product_ratio() if has_bfloat16() else 0
+    rows = [("bfloat16 over float32 products", 1, faster, faster, 0)]
     for name, theirs, ours in (("shufflenetv2k16", released, large), ("shipped network", small, SHIPPED)):
         for precision in ("float32", "bfloat16") if has_bfloat16() else ("float32",):
             ways = Straightforward(folder, theirs), Ours(folder, ours, precision, config.labels.batch_size)
             milliseconds = in_turns(ways, sources, config.labels.batch_size, turns)
             ratio = milliseconds[0] / milliseconds[1]
-            rows.append((f"{name}, {precision}, ms an image", *milliseconds, ratio, FASTER * (precision != "float32")))
+            target = 0.0
+            if theirs == released and precision == "bfloat16":
+                target = min(FASTER, REACHED * faster * rows[-1][3])
+            rows.append((f"{name}, {precision}, ms an image", *milliseconds, ratio, target))
         rows.append(
             (f"{name}, ms a known image", milliseconds[0], known := ways[1].again(sources), milliseconds[0] / known, 0)
         )
     return rows
+
+
+def product_ratio() -> float:
+    """How much faster this processor does a 1x1 convolution of the network's in bfloat16 than in float32."""
+    spent = []
+    for kind in (torch.float32, torch.bfloat16):
+        layer = one_dnn(torch.nn.Sequential(torch.nn.Conv2d(696, 696, 1))).to(kind, memory_format=torch.channels_last)
+        maps = torch.rand(8, 696, 33, 17).to(kind, memory_format=torch.channels_last)
+        with torch.inference_mode():
+            spent.append(min(milliseconds(lambda layer=layer, maps=maps: layer(maps)) for _ in range(20)))
+    return spent[0] / spent[1]
 
 
 def save_quiet_network(folder: Path) -> tuple[Path, Path]:
