@@ -19,7 +19,7 @@ from parsing.schemes import UNKNOWN
 from parsing.store import FieldFile, LabelFile
 from reid.config import Config
 from tests.converting import write_json
-from tests.labelling import LABELS, stage, write_manifest
+from tests.labelling import LABELS, SETTINGS, stage, write_manifest
 from tests.workflow.conftest import PROJECT
 
 pytestmark = pytest.mark.slow
@@ -118,8 +118,9 @@ def test_the_shipped_network_accounts_for_every_crop(street, config, kind):
     """It was trained on drawn people and finds no skeleton here; what it must not do is fail or lose an image."""
     network = config.pifpaf["small"]
     slice_of = {"root": str(street / "crops"), "pifpaf": {"weights": network.weights, "size": network.size}}
-    slice_of["batch_size"] = 4
+    slice_of |= SETTINGS
     paths = {"manifest": street / "manifest.csv", "checkpoint": PROJECT / network.weights}
+    paths |= {"known": street / "none.h5", "state": street / "state"}
     assert stage("fields", config=slice_of, shard="0-of-1", fields=street / "small.h5", **paths) == 0
     file = labelled(street, config, "five", "small", kind)
     assert file.keys == sorted(CROPS)
