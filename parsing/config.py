@@ -124,6 +124,7 @@ class PartLabels(Section):
 
     kind: Literal["plain", "gated", "limbs"]  # the maps; the maps near the target's skeleton; limbs drawn along it
     target: TargetPolicy  # which of several people is the target (see parsing.target)
+    interpolation: Literal["bilinear", "nearest"] = "bilinear"  # of the maps at the label cells; nearest = as released
     threshold: Share  # background where no part's confidence reaches this (official: 0.5)
     unreadable: Literal["fail", "leave_out"]  # what to do about images that cannot be read
 

@@ -13,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from parsing import pifpaf
 from parsing.config import Precision
 
-BFLOAT16_BOUND = 0.02  # largest difference of a confidence from float32's; tests hold the shipped network to it
+BFLOAT16_BOUND = 0.03  # largest difference of a confidence from float32's; tests hold the shipped network to it
 
 
 def make_ready(network: nn.Module, precision: Precision, device: torch.device) -> nn.Module:

@@ -46,6 +46,7 @@ class MaskMaker:
     map_grid: tuple[int, int]
     threshold: float
     kind: str = "plain"
+    interpolation: str = "bilinear"
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -99,15 +100,24 @@ class MaskMaker:
 
     @cached_property
     def _interpolation(self) -> tuple[np.ndarray, np.ndarray]:
-        return tuple(
-            _bilinear(size, self.stride, cells) for size, cells in zip(self.input_size, self.map_grid, strict=True)
-        )
+        sides = zip(self.input_size, self.map_grid, strict=True)
+        if self.interpolation == "nearest":
+            return tuple(_nearest(size // BLOCK, cells) for size, cells in sides)
+        return tuple(_bilinear(size, self.stride, cells) for size, cells in sides)
 
     @cached_property
     def _centres(self) -> np.ndarray:
         """[h · w, 2] x, y of the cells' centres in pixels."""
         y, x = np.mgrid[: self.grid[0], : self.grid[1]]
         return (BLOCK * np.stack([x, y], -1).reshape(-1, 2) + (BLOCK - 1) / 2).astype(np.float32)
+
+
+def _nearest(cells: int, map_cells: int) -> np.ndarray:
+    """Weights [cells, map_cells] that take for each of `cells` equal shares of a side the map cell at its beginning.
+
+    Departs from the paper: the released code resizes labels so, as if the maps' cells filled the image.
+    """
+    return np.eye(map_cells, dtype=np.float32)[np.arange(cells) * map_cells // cells]
 
 
 def _bilinear(size: int, stride: int, cells: int) -> np.ndarray:

@@ -28,6 +28,7 @@ class Backbone(Section):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of a path
     levels: tuple[int, ...] = (-1,)  # timm's feature levels that are fused, finest first; -1 = the last
     last_stride: Literal[1, 2] | None = None  # of a ResNet's last level; null = as timm builds it
+    non_local: bool = False  # non-local blocks in a ResNet's second and third level, as released with IBN-a
     ibn: Literal["a"] | None = None  # instance beside batch normalisation in a ResNet's first three levels [16]
 
     @model_validator(mode="after")
@@ -85,6 +86,11 @@ class Model(Section):
     augmentation: Augmentation
     loss: Loss
     training: Training
+
+    @property
+    def asks_for_confidences(self) -> bool:
+        """Whether training reads the parts' confidences beside the label maps."""
+        return self.head.attention == "labels" or self.loss.attention_labels == "blended"
 
     @model_validator(mode="after")
     def _fixed_attention_is_not_learnt(self) -> "Model":

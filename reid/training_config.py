@@ -7,6 +7,14 @@ from pydantic import Field, model_validator
 from parsing.config import Count, Embedding, Positive, Section, Share
 
 
+class Jitter(Section):
+    """How much an image's brightness and contrast vary: by factors of 1 - share to 1 + share."""
+
+    probability: Share
+    brightness: Share
+    contrast: Share
+
+
 class Augmentation(Section):
     """What is done to training images and their label maps alike (Section 4.2)."""
 
@@ -14,6 +22,7 @@ class Augmentation(Section):
     flip: Share
     erasing: Share  # probability of random erasing [45]
     erasing_form: Literal["paper", "official"] = "paper"  # box of [45]; or 15-65 % of height and of width
+    jitter: Jitter | None = None  # null: none
 
 
 class Visibility(Section):
@@ -28,6 +37,7 @@ class Loss(Section):
 
     attention_weight: Annotated[float, Field(ge=0)]  # lambda_pa, Eq. 5
     attention_smoothing: Share  # epsilon, Eq. 2
+    attention_labels: Literal["nearest", "blended"] = "nearest"  # the label at a cell's centre; or as released
     attention_form: Literal["paper", "official"]  # Eq. 2's sum over cells; or the mean of the released code
     identity: list[Embedding]  # embeddings under the identity loss, Eq. 6
     identity_smoothing: Share

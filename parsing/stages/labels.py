@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
         must_be_readable(fields)
     scheme = part_scheme(config.scheme)
     how = config.labels
-    maker = MaskMaker(scheme, fields.input_size, fields.stride, fields.grid, how.threshold, how.kind)
+    maker = MaskMaker(scheme, fields.input_size, fields.stride, fields.grid, how.threshold, how.kind, how.interpolation)
     targets = Targets(fields, how.target, arguments.overrides)
     rows = _rows(fields, maker, targets)
     inputs = {"fields": arguments.fields} | ({"overrides": arguments.overrides} if arguments.overrides else {})

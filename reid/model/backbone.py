@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from reid.model.appearance import AppearanceMap
 from reid.model.ibn import put_instance_norm
+from reid.model.non_local import put_non_local_blocks
 
 
 class Backbone(nn.Module):
@@ -33,20 +34,23 @@ def build_backbone(
     last_stride: int | None,
     pretrained: bool,
     ibn: str | None = None,
+    non_local: bool = False,
     size: tuple[int, int] = (256, 128),
 ) -> Backbone:
     """A timm network as feature extractor.
 
     `levels` are timm's out_indices, finest first (-1 = the last); `last_stride` 1 takes the stride out of the last
     of them, as Bag of Tricks does with a ResNet's last stage. `pretrained` loads timm's ImageNet weights.
-    `ibn` "a" puts instance normalisation into a ResNet. Raises UserError if it is none. `size` (height, width) is that
-    of the images, which transformers want to know.
+    `ibn` "a" puts instance normalisation into a ResNet, `non_local` non-local blocks. Raises UserError if it is none.
+    `size` (height, width) is that of the images, which transformers want to know.
     """
     fixed = getattr(timm.get_pretrained_cfg(name, allow_unregistered=True), "fixed_input_size", False)
     sized = {"img_size": size} if fixed else {}
     network = timm.create_model(name, pretrained=pretrained, features_only=True, out_indices=levels, **sized)
     if ibn:
         put_instance_norm(network)
+    if non_local:
+        put_non_local_blocks(network)
     backbone = Backbone(network)
     if last_stride == 1:
         _take_stride_out(network[network.feature_info.module_name()[-1]])

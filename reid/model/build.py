@@ -16,6 +16,7 @@ from reid.config import Backbone as BackboneEntry
 from reid.config import Model
 from reid.model.backbone import Backbone, build_backbone
 from reid.model.bpbreid import BPBReID
+from reid.model.non_local import NON_LOCAL
 
 
 def new_model(settings: Model, parts: int, identities: int) -> BPBReID:
@@ -38,7 +39,7 @@ def _weighted_backbone(entry: BackboneEntry, size: tuple[int, int]) -> Backbone:
 def _built(entry: BackboneEntry, size: tuple[int, int]) -> Backbone:
     pretrained = entry.weights == "imagenet"
     try:
-        return build_backbone(entry.name, entry.levels, entry.last_stride, pretrained, entry.ibn, size)
+        return build_backbone(entry.name, entry.levels, entry.last_stride, pretrained, entry.ibn, entry.non_local, size)
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
@@ -55,10 +56,11 @@ def _load_backbone(backbone: Backbone, entry: BackboneEntry) -> None:
         raise UserError(f"{path}: its SHA-256 is not models.*.backbone.sha256; get the file again or mend the digest")
     try:
         weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-        missing, _ = backbone.network.load_state_dict(weights.get("state_dict", weights), strict=False)
+        absent, _ = backbone.network.load_state_dict(weights.get("state_dict", weights), strict=False)
     except (SafetensorError, RuntimeError, UnpicklingError, EOFError, ValueError, AttributeError, TypeError) as error:
         reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
         raise UserError(f"{path}: no weights of {entry.name} ({reason[0].strip()}); get the file again") from None
+    missing = [name for name in absent if NON_LOCAL not in name]  # these start anew, as the identity
     if missing:
         raise UserError(f"{path}: lacks {missing[0]!r} and {len(missing) - 1} more weights of {entry.name}")
 

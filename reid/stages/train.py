@@ -85,7 +85,7 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> None:
         settings.model,
         settings.seed,
         threads,
-        with_confidences=settings.model.head.attention == "labels",
+        with_confidences=settings.model.asks_for_confidences,
         process=accelerator.process_index,
     )
     network = new_model(settings.model, len(part_names), loader.identities)

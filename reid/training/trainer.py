@@ -5,7 +5,6 @@ from collections import Counter
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from artefacts.errors import UserError
@@ -15,6 +14,7 @@ from reid.losses.gilt import objective
 from reid.model.attention import visible_parts
 from reid.model.bpbreid import BPBReID
 from reid.training.distributed import whole_batch
+from reid.training.labels import blended_labels_on_cells, labels_on_cells
 from reid.training.schedule import learning_rate
 
 History = list[dict[str, float]]
@@ -79,8 +79,7 @@ class Trainer:
     def _terms(self, batch: TrainingBatch) -> dict[str, Tensor]:
         device, rule = self.accelerator.device, self.settings.loss.triplet_visibility
         output = self.model(normalised(batch.images.to(device)), shares(batch.confidences, device))
-        cells = output.attention.shape[-2:]
-        labels = None if batch.labels is None else labels_on_cells(batch.labels.to(device), cells)
+        labels = self._labels(batch, tuple(output.attention.shape[-2:]))
         identities = batch.identities.to(device)
         if self.accelerator.num_processes > 1:
             labels = None if labels is None else self.accelerator.gather(labels.contiguous())
@@ -90,6 +89,15 @@ class Trainer:
             output.embeddings, output.identity_scores, output.attention_scores, labels, identities,
             self.settings.loss, visible,
         )  # fmt: skip
+
+    def _labels(self, batch: TrainingBatch, cells: tuple[int, int]) -> Tensor | None:
+        """The label of each cell of the attention maps, None where the model asks for none."""
+        if batch.labels is None:
+            return None
+        labels = batch.labels.to(self.accelerator.device)
+        if self.settings.loss.attention_labels == "blended":
+            return blended_labels_on_cells(labels, shares(batch.confidences, labels.device), cells)
+        return labels_on_cells(labels, cells)
 
     def weights(self) -> dict[str, Tensor]:
         """What is to be used: the averaged weights, where they are averaged; on the CPU."""
@@ -133,11 +141,6 @@ def make_optimiser(model: BPBReID, settings: Model) -> torch.optim.Optimizer:
     """Adam over everything that learns (Section 4.2)."""
     learnable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return torch.optim.Adam(learnable, lr=settings.training.warmup_rate, weight_decay=settings.training.weight_decay)
-
-
-def labels_on_cells(labels: Tensor, cells: tuple[int, int]) -> Tensor:
-    """Label maps [N, H/4, W/4] on the cells of the attention maps, each cell taking the label at its centre."""
-    return functional.interpolate(labels[:, None].float(), tuple(cells), mode="nearest-exact")[:, 0].long()
 
 
 def _checkpoint(model: BPBReID) -> None:

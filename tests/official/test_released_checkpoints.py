@@ -240,7 +240,7 @@ class TestSettings:
     ("changes", "message"),
     [
         ({"dim_reduce": "none"}, "differs from models.hrnet_official_occluded: model.bpbreid.dim_reduce is 'none'"),
-        ({"masks": {"preprocess": "seven_new"}}, "its part scheme is 'seven_new', which is none of five, five_v"),
+        ({"masks": {"preprocess": "seven_new"}}, "its part scheme is 'seven_new', which is none of two, three"),
         ({"masks": {"preprocess": "five_v"}}, "knows 8 parts, but five_v has 5"),
     ],
 )

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
+from torchvision.transforms.v2 import ColorJitter
 
-from reid.data.augmentation import Box, draw_official_erased_box, draw_placement
+from reid.data.augmentation import AS_IT_IS, Box, draw_light, draw_official_erased_box, draw_placement, lit, place_image
 from reid.training.schedule import learning_rate
 
 
@@ -55,3 +57,66 @@ def test_the_paper_s_boxes_are_those_of_zhong_et_al(config):
     wanted, rng = config.model("resnet50").augmentation, np.random.default_rng(0)
     drawn = [draw_placement((200, 100), wanted, rng).erased for _ in range(2000)]
     assert min(box.height * box.width for box in drawn if box) < 0.0225 * 200 * 100
+
+
+def test_only_occluded_reid_has_jitter_and_flips(config):
+    found = {name: config.model(name).augmentation for name in config.models if "official" in name}
+    jittered = {name for name, augmentation in found.items() if augmentation.jitter}
+    assert jittered == {name for name in found if name.endswith("occluded_reid")}
+    assert len(jittered) == 3
+    assert all((found[name].flip > 0) == (name in jittered) for name in found)
+
+
+def test_half_of_the_images_are_lit_by_factors_around_one(config):
+    wanted, rng = config.model("resnet50_official_occluded_reid").augmentation.jitter, np.random.default_rng(0)
+    drawn = [draw_light(wanted, rng) for _ in range(4000)]
+    lights = np.array([light for light in drawn if light])
+    assert len(lights) / len(drawn) == pytest.approx(0.5, abs=0.03)
+    np.testing.assert_allclose(lights.min(0), [0.8, 0.85], atol=2e-3)
+    np.testing.assert_allclose(lights.max(0), [1.2, 1.15], atol=2e-3)
+    assert abs(np.corrcoef(lights.T)[0, 1]) < 0.05
+
+
+def test_light_is_torchvision_s_and_changes_the_image_alone(config):
+    image = np.random.default_rng(0).integers(0, 256, (16, 8, 3), np.uint8)
+    jitter = ColorJitter(brightness=(1.2, 1.2), contrast=(0.9, 0.9))
+    theirs = {}
+    for seed in range(8):  # it draws the order, too
+        torch.manual_seed(seed)
+        theirs[jitter(torch.from_numpy(image).permute(2, 0, 1)).permute(1, 2, 0).numpy().tobytes()] = seed
+    assert lit(image, 1.2, 0.9).tobytes() in theirs
+    out, plain = np.zeros_like(image), np.zeros_like(image)
+    place_image(image, AS_IT_IS._replace(light=(1.2, 0.9)), out)
+    place_image(image, AS_IT_IS, plain)
+    np.testing.assert_array_equal(out, lit(image, 1.2, 0.9))
+    np.testing.assert_array_equal(plain, image)
+
+
+def test_no_jitter_leaves_the_draws_as_they_were(config):
+    with_jitter = config.model("resnet50_official_occluded_reid").augmentation
+    without = with_jitter.model_copy(update={"jitter": None})
+    for seed in range(20):
+        ours, plain = (draw_placement((200, 100), one, np.random.default_rng(seed)) for one in (with_jitter, without))
+        assert ours[:4] == plain[:4]
+        assert plain.light is None
+
+
+@pytest.mark.parametrize(
+    ("dataset", "scheme", "suffix", "weight", "attention"),
+    [
+        ("market1501_released", "five_v", "", 1, 0.35),
+        ("dukemtmc_released", "five_v", "", 1, 0.35),
+        ("occluded_duke_released", "eight", "_occluded", 0, 0.35),
+        ("p_dukemtmc_released", "eight", "_occluded", 0, 0.35),
+        ("occluded_reid_released", "eight", "_occluded_reid", 1, 0.7),
+    ],
+)
+def test_the_five_datasets_released_configurations(config, dataset, scheme, suffix, weight, attention):
+    assert config.datasets[dataset].scheme == scheme
+    assert config.datasets[dataset].labels_from.kind == "confidence_npy"
+    sizes = {"resnet50_official": (256, 128), "resnet50_ibn_official": (384, 128), "hrnet_official": (384, 128)}
+    for model, size in sizes.items():
+        entry = config.model(model + suffix)
+        assert entry.size == size
+        assert (entry.loss.triplet_weights["foreground"], entry.loss.attention_weight) == (weight, attention)
+        assert (entry.training.epochs, entry.training.identities, entry.training.images) == (120, 16, 4)

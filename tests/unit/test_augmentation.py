@@ -49,7 +49,7 @@ def at_the_centres(pixels, flipped):
 
 def augmented(pixels, placement, hidden=BACKGROUND):
     """`pixels` [H, W] flipped, padded, cropped and erased."""
-    flipped, down, right, box = placement
+    flipped, down, right, box, _ = placement
     (height, width), pixels = pixels.shape, pixels[:, ::-1] if flipped else pixels
     pixels = np.pad(pixels, 10, constant_values=hidden)[10 + down :, 10 + right :][:height, :width].copy()
     if box:
@@ -73,6 +73,7 @@ placements = st.builds(
     down=st.integers(-8, 8),
     right=st.integers(-8, 8),
     erased=st.none() | st.builds(Box, st.integers(0, 30), st.integers(0, 15), st.integers(1, 34), st.integers(1, 17)),
+    light=st.none(),
 )
 
 

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from artefacts.errors import UserError
 from artefacts.state import State, fingerprint, working_state
 from reid.config import Model
+from reid.training.labels import labels_on_cells
 from reid.training.schedule import learning_rate
-from reid.training.trainer import labels_on_cells
 from tests.people import stage
 
 

@@ -17,7 +17,7 @@ FROM = {
 }
 SLOW = pytest.mark.slow
 TARGETS = ("results/own/small/metrics.json", "results/own/parsing/five.qc.png")
-SHARED = {"manifest", "check", "convert", "quality", "train", "embed", "evaluate", "summarise"}
+SHARED = {"manifest", "check", "convert", "gate", "quality", "train", "embed", "evaluate", "summarise"}
 
 
 def add(workflow: Workflow, kind: str, **changes: object) -> None:

@@ -25,6 +25,7 @@ def project(tmp_path, people) -> Path:
     config = yaml.safe_load((PROJECT / "config.yaml").read_text())
     config["datasets"]["crops"] = {"reader": "market1501", "root": "data/crops", "scheme": "five", "pifpaf": "small"}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    shutil.copy(PROJECT / "paper.yaml", tmp_path)
     shutil.copytree(people.root, tmp_path / "data/crops")
     (tmp_path / "later").mkdir()
     for image in images(tmp_path)[-2:]:

@@ -19,7 +19,7 @@ FIGURES = (
     "synthetic/small/attention.png",
     *(f"tables/demo.{kind}" for kind in ("cmc.svg", "parts.svg")),
 )
-DATA = ("tables/demo.csv", "synthetic/parsing/five.qc.json", "synthetic/parsing/five.qc.csv")
+DATA = ("synthetic/protocol.md", "tables/demo.csv", "synthetic/parsing/five.qc.json", "synthetic/parsing/five.qc.csv")
 PAGES = ("tables/demo.html", "tables/demo.account.html")
 # Shows a result as a click on its eye does; true once the image is decoded.
 SHOW = """
