@@ -1,6 +1,9 @@
 """The network: backbones under one contract, embeddings, heads, saving and loading."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -44,6 +47,34 @@ def test_a_backbone_keeps_its_contract(name, levels, last_stride, channels, stri
         features = whole(backbone(torch.zeros(2, 3, 128, 64)))
     assert features.shape == (2, channels, 128 // stride, 64 // stride)
     assert (backbone.channels, backbone.stride) == (channels, stride)
+
+
+@pytest.mark.parametrize(
+    ("name", "levels"),
+    [
+        ("convnext_atto", (2, 3)),
+        ("vit_tiny_patch16_224", (-1,)),
+        pytest.param("swin_tiny_patch4_window7_224", (2, 3), marks=pytest.mark.slow),
+    ],
+)
+def test_any_network_of_timm_s_trains_by_its_name(settings, name, levels):
+    entry = Backbone.model_validate_json(json.dumps({"name": name, "levels": levels}))
+    network = new_model(settings.model_copy(update={"backbone": entry, "size": (64, 32)}), parts=5, identities=7)
+    output = network(torch.randn(4, 3, 64, 32))
+    assert output.attention.shape[1:] == (6, 64 // network.backbone.stride, 32 // network.backbone.stride)
+    sum(scores.square().mean() for scores in output.identity_scores.values()).backward()
+    assert all(torch.isfinite(one.grad).all() for one in network.backbone.parameters() if one.grad is not None)
+    assert sum(one.grad is not None for one in network.backbone.parameters()) > 20
+
+
+@pytest.mark.slow
+def test_imagenet_weights_without_a_network_say_what_else_can_be_done(tmp_path):
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    entry = '{"name": "resnet18", "weights": "imagenet"}'
+    program = f"from reid.model.build import BackboneEntry, _built; _built(BackboneEntry.model_validate_json({entry!r}), (64, 32))"
+    result = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert "cannot build resnet18 with weights imagenet" in result.stderr
+    assert "set weights to the path of a file of weights, or to null to train from scratch" in result.stderr
 
 
 def test_taking_the_last_stride_out_brings_no_dilation():

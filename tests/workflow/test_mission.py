@@ -13,7 +13,16 @@ from tests.workflow.conftest import COPIED, PROJECT, real_run
 
 pytestmark = pytest.mark.slow
 TARGET = "results/occluded_duke/hrnet/metrics.json"
-PEOPLE = {"seed": 3, "identities": 8, "images": 6, "cameras": 3, "distractors": 2, "junk": 0, "width": 64, "height": 128}
+PEOPLE = {
+    "seed": 3,
+    "identities": 8,
+    "images": 6,
+    "cameras": 3,
+    "distractors": 2,
+    "junk": 0,
+    "width": 64,
+    "height": 128,
+}
 
 
 @pytest.fixture(scope="module")
