@@ -71,7 +71,10 @@ def test_any_network_of_timm_s_trains_by_its_name(settings, name, levels):
 def test_imagenet_weights_without_a_network_say_what_else_can_be_done(tmp_path):
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     entry = '{"name": "resnet18", "weights": "imagenet"}'
-    program = f"from reid.model.build import BackboneEntry, _built; _built(BackboneEntry.model_validate_json({entry!r}), (64, 32))"
+    program = f"""
+from reid.model.build import BackboneEntry, _built
+_built(BackboneEntry.model_validate_json({entry!r}), (64, 32))
+"""
     result = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert "cannot build resnet18 with weights imagenet" in result.stderr
     assert "set weights to the path of a file of weights, or to null to train from scratch" in result.stderr
