@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from artefacts.files import sha256_of
+from artefacts.gpus import take_gpus
 from artefacts.progress import track
 from artefacts.provenance import provenance
 from artefacts.state import locked
@@ -49,6 +50,7 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    take_gpus(1)
     config = FieldsConfig.model_validate_json(arguments.config)
     shard, shards = arguments.shard
     every = read_sources(arguments.manifest)

@@ -8,6 +8,7 @@ import torch
 from accelerate import Accelerator
 
 from artefacts.errors import UserError
+from artefacts.gpus import take_gpus
 from artefacts.progress import track
 from artefacts.provenance import provenance
 from parsing.config import Section
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     logging.basicConfig(format="%(message)s", level=logging.INFO)
+    take_gpus(1)
     settings = Settings.model_validate_json(arguments.config)
     torch.set_num_threads(arguments.threads)
     trained = load_model(arguments.model)

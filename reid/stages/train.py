@@ -17,6 +17,7 @@ from pydantic import Field
 
 from artefacts.errors import UserError
 from artefacts.files import replacing
+from artefacts.gpus import take_gpus
 from artefacts.provenance import provenance
 from artefacts.state import State, fingerprint, working_state
 from parsing.config import Section
@@ -53,6 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     settings = Settings.model_validate_json(arguments.config)
     processes = settings.model.training.processes
+    take_gpus(processes)
     if processes > 1:
         run_in_processes(_run_one, arguments, processes)
     else:

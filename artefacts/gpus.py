@@ -1,0 +1,57 @@
+"""GPUs of one's own: jobs that run side by side on a machine take different ones.
+
+Snakemake counts GPUs (`--resources gpu=N`) but does not say which; each job would compute on the first.
+"""
+
+import fcntl
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+_held = []  # locks, until this process ends
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use: those that CUDA_VISIBLE_DEVICES names, or all."""
+    if (named := os.environ.get(VISIBLE)) is not None:
+        return [name.strip() for name in named.split(",") if name.strip()]
+    try:
+        listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [str(number) for number, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU ")]
+
+
+def take_gpus(count: int, folder: Path | None = None) -> None:
+    """Show this process and those that it starts `count` GPUs that no other job has taken; before CUDA is used.
+
+    A scheduler's choice of as few is left as it is. Where too few are free, they are shared, and a line says so.
+    `folder` keeps a lock a GPU; of all jobs of a user on this machine unless given.
+    """
+    visible = visible_gpus()
+    if len(visible) <= count:
+        return
+    folder = folder or Path(tempfile.gettempdir())
+    free = []
+    for gpu in visible:
+        if len(free) < count and _lock(folder / f"bpbreid-{os.getuid()}-gpu-{gpu.replace('/', '_')}.lock"):
+            free.append(gpu)
+    if len(free) < count:
+        print(f"only {len(free)} of {len(visible)} GPUs are free, {count} are wanted: sharing", file=sys.stderr)
+        free += [gpu for gpu in visible if gpu not in free][: count - len(free)]
+    os.environ[VISIBLE] = ",".join(free)
+
+
+def _lock(path: Path) -> bool:
+    """Whether nobody else holds this lock; then we do, until the process ends, however it ends."""
+    file = open(path, "a")  # noqa: SIM115 - to be kept open
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return False
+    _held.append(file)
+    return True
