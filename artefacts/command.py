@@ -1,7 +1,9 @@
 """The command line of a package: one subcommand a stage, and errors that a user can mend on one line."""
 
 import argparse
+import errno
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +18,8 @@ def run(package: str, stages: dict[str, str], argv: list[str] | None = None) -> 
     """Run `package STAGE …`; `stages` maps a stage to its one-line purpose.
 
     A stage is the module `package.stages.STAGE` with `add_arguments(parser)` and `run(arguments)`. Exit status 1 and
-    one line on standard error for a `UserError` and for a wrong configuration; other exceptions keep their traceback.
+    one line on standard error for a `UserError`, for a wrong configuration and for a disk that is full or read-only;
+    other exceptions keep their traceback.
     A termination signal ends the stage as an exception does, so that it cleans up behind itself.
     """
     parser = argparse.ArgumentParser(prog=package)
@@ -34,10 +37,25 @@ def run(package: str, stages: dict[str, str], argv: list[str] | None = None) -> 
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
+        except (OSError, RuntimeError) as error:
+            if (reason := refused_by_disk(error)) is None:
+                raise
+            print(f"error: {reason}; what was finished is kept: mend that and run again", file=sys.stderr)
+            return 1
         except ValidationError as error:
             print(f"error: --config: {first_problem(error)}", file=sys.stderr)
             return 1
     return 0
+
+
+def refused_by_disk(error: OSError | RuntimeError) -> str | None:
+    """What the disk refused and where, if that is the error; libraries hide it in texts and in causes."""
+    while error is not None:
+        for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            if getattr(error, "errno", None) == number or f"errno = {number}" in str(error):
+                return f"{getattr(error, 'filename', None) or 'writing a file'}: {os.strerror(number)}"
+        error = error.__cause__ or error.__context__
+    return None
 
 
 @contextmanager

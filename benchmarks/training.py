@@ -13,7 +13,6 @@ CPU seconds, the least of several turns; ratios travel between machines, seconds
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
@@ -200,9 +199,15 @@ def memory_of_a_process(name: str, way: str) -> float:
 
 def memory(name: str, way: str) -> float:
     step = Step(name, way)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak()
     step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return peak() - before
+
+
+def peak() -> float:
+    """MiB that this process held at most; `getrusage` would include its parent's."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
 
 
 if __name__ == "__main__":
