@@ -12,7 +12,7 @@ HALF := $(shell echo $$((($(CORES) + 1) / 2)))
 SNAKEMAKE = snakemake --cores $(CORES) --resources gpu=$(if $(filter 0,$(GPUS)),$(CORES),$(GPUS)) \
 	--set-threads train=$(HALF) embed=$(HALF) evaluate=$(HALF)
 
-.PHONY: help setup demo seeds story report test test-slow test-slurm lint format bench dag schema clean
+.PHONY: help setup demo seeds story report test test-slow test-slurm faults lint format bench dag schema clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -48,6 +48,10 @@ test-slow: $(READY) ## the slow tests, the whole workflow among them
 test-slurm: $(READY) ## the demo as jobs of a real Slurm, which it installs (Debian, as root), starts and stops
 	@envs/slurm
 	@python -m pytest -m slow -rs tests/workflow/test_slurm.py
+
+KILLS ?= 30
+faults: $(READY) ## KILLS (30) random kill -9, full and read-only disks, damaged states: what a run survives (half an hour)
+	@python tests/faults/survive.py --kills $(KILLS)
 
 lint: $(READY) ## check style, without changing anything
 	ruff check .
