@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import pytest
+
+USUAL = Path("/etc/slurm")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 SEARCHED = f"{os.environ['PATH']}:/usr/sbin"
 MISSING = [program for program in PROGRAMS if shutil.which(program, path=SEARCHED) is None]
@@ -76,7 +79,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     """A cluster with partitions cpu, gpu and urgent, which preempts the others; its files and logs are in `folder`."""
     running = Cluster(folder)
     _configure(folder)
-    with ExitStack() as daemons:
+    with ExitStack() as daemons, _in_the_usual_place(folder):
         _start(daemons, running, "munged", "--foreground", "--force", *_munge_files(folder))
         _wait(lambda: (folder / "munge.socket").exists())
         _start(daemons, running, "slurmctld", "-D", "-c")
@@ -87,6 +90,23 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         finally:
             _tried(running, "scancel", "--user=root")
             _wait(lambda: not _tried(running, "squeue", "--noheader"), fatal=False)
+
+
+@contextmanager
+def _in_the_usual_place(folder: Path) -> Iterator[None]:
+    """The configuration is found in /etc/slurm meanwhile: Snakemake's jobs forget SLURM_CONF. A cluster's own stays."""
+    USUAL.mkdir(exist_ok=True)
+    links = [USUAL / name for name in ("slurm.conf", "gres.conf")]
+    if taken := [link for link in links if link.exists()]:
+        pytest.skip(f"{taken[0]} is there: this machine belongs to a cluster")
+    for link in links:
+        link.unlink(missing_ok=True)  # of a test that was killed
+        link.symlink_to(folder / link.name)
+    try:
+        yield
+    finally:
+        for link in links:
+            link.unlink()
 
 
 def _configure(folder: Path) -> None:
