@@ -63,11 +63,14 @@ class AppearanceMap:
 
     def _sums(self, level: Tensor) -> tuple[Tensor, Tensor]:
         """Sum and sum of squares of each channel of a level, once raised."""
+        cells = level.permute(0, 2, 3, 1)
         if level.shape[-2:] == self.grid:
-            return level.sum(dim=(0, 2, 3)), level.square().sum(dim=(0, 2, 3))
+            return _Sums.apply(cells, cells.new_ones(1, 1), cells.detach())
         rows, columns = self._interpolations(level)
-        mass = rows.sum(dim=0)[:, None] * columns.sum(dim=0)
-        return torch.einsum("nchw,hw->c", level, mass), _SumOfSquares.apply(level, rows.T @ rows, columns.T @ columns)
+        with torch.no_grad():
+            lines = (columns.T @ columns) @ cells
+            smoothed = ((rows.T @ rows) @ lines.flatten(2)).view_as(lines)
+        return _Sums.apply(cells, rows.sum(dim=0)[:, None] * columns.sum(dim=0), smoothed)
 
     def _raised(self, maps: Float[Tensor, "N M h_b w_b"]) -> Float[Tensor, "N M h w"]:
         if maps.shape[-2:] == self.grid:
@@ -93,18 +96,24 @@ class AppearanceMap:
         )  # fmt: skip
 
 
-class _SumOfSquares(torch.autograd.Function):
-    """Sum of squares of each channel of a raised level, <F, S F> with the Gram matrices S of the interpolation."""
+class _Sums(torch.autograd.Function):
+    """Sum and sum of squares of each channel of a raised level: <m, F> and <F, S F>.
+
+    `cells` F are N h_b w_b C_b, which is how the level lies in memory; `mass` [h_b, w_b], or 1, is what each cell
+    counts, and `smoothed` S F, with the Gram matrices S of the interpolation, or F. The gradient m a + 2 b S F is
+    written at once, since it is as large as the level.
+    """
 
     @staticmethod
-    def forward(ctx, level: Tensor, rows: Tensor, columns: Tensor) -> Float[Tensor, " C_b"]:
-        lines = columns @ level.permute(0, 2, 3, 1)  # N h w C, which is how the level lies in memory
-        smoothed = (rows @ lines.flatten(2)).view_as(lines).permute(0, 3, 1, 2)
-        ctx.save_for_backward(smoothed)
-        return (level * smoothed).sum(dim=(0, 2, 3))
+    def forward(
+        ctx, cells: Tensor, mass: Tensor, smoothed: Tensor
+    ) -> tuple[Float[Tensor, " C_b"], Float[Tensor, " C_b"]]:
+        ctx.save_for_backward(mass, smoothed)
+        sums = (cells.sum(dim=0) * mass[:, :, None]).sum(dim=(0, 1))
+        return sums, (cells * smoothed).sum(dim=(0, 1, 2))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient: Float[Tensor, " C_b"]) -> tuple[Tensor, None, None]:
-        (smoothed,) = ctx.saved_tensors
-        return smoothed * (2 * gradient)[:, None, None], None, None
+    def backward(ctx, of_sums: Float[Tensor, " C_b"], of_squares: Float[Tensor, " C_b"]) -> tuple[Tensor, None, None]:
+        mass, smoothed = ctx.saved_tensors
+        return torch.addcmul(mass[:, :, None] * of_sums, smoothed, 2 * of_squares), None, None
