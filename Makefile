@@ -28,8 +28,8 @@ demo: $(READY) ## the whole workflow on people that it draws itself: no data, GP
 
 REPORTED = $(foreach kind,md html account.html,results/tables/$(TABLE).$(kind))
 report: $(READY) ## all about TABLE (demo) in one file that opens offline, results/report.html; makes what is missing
-	@$(SNAKEMAKE) $(REPORTED)
-	@$(SNAKEMAKE) $(REPORTED) --report results/report.html --report-stylesheet workflow/report/style.css
+	@$(SNAKEMAKE) -- $(REPORTED)
+	@$(SNAKEMAKE) --report results/report.html --report-stylesheet workflow/report/style.css -- $(REPORTED)
 
 seeds: $(READY) ## the demo with three seeds, whose table the README shows (about 15 minutes more)
 	@$(SNAKEMAKE) --configfile benchmarks/three_seeds.yaml

@@ -1,10 +1,12 @@
 """What make says when something that it cannot install itself is missing."""
 
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
+from snakemake.cli import get_argument_parser
 
 from tests.slurm import MISSING
 
@@ -51,3 +53,15 @@ def test_help_lists_every_target():
     command = {"args": ["make", "help"], "cwd": PROJECT, "env": environment}
     shown = subprocess.run(**command, capture_output=True, text=True, check=True).stdout
     assert {line.split()[1] for line in shown.splitlines()} == set(phony.split()[1:])
+
+
+@pytest.mark.parametrize("target", ["demo", "report", "seeds", "story"])
+def test_snakemake_understands_what_make_tells_it(target):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "--dry-run", "CORES=2", target]
+    told = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=60).stdout
+    lines = [line.removeprefix("@") for line in told.splitlines() if line.lstrip("@").startswith("snakemake ")]
+    assert lines
+    for line in lines:
+        arguments = get_argument_parser().parse_args(shlex.split(line)[1:])
+        assert all(one.startswith("results/tables/") for one in arguments.targets), arguments.targets
