@@ -38,5 +38,6 @@ def test_every_dataset_reader_and_finding_is_described():
 def test_its_examples_are_accepted(example):
     entry = yaml.safe_load(example.partition("datasets:\n")[2] or example)
     entry = next(iter(entry.values())) if "reader" not in entry else entry
-    CONTENT["datasets"]["shop"] = {"scheme": "eight", "pifpaf": "small", **entry}
-    assert load(CONTENT).datasets["shop"].reader == entry["reader"]
+    shop = {"scheme": "eight", "pifpaf": "small", **entry}
+    content = CONTENT | {"datasets": CONTENT["datasets"] | {"shop": shop}}
+    assert load(content).datasets["shop"].reader == entry["reader"]

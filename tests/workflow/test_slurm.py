@@ -90,7 +90,7 @@ def test_jobs_are_placed_by_what_they_need(slurm, project):
     others = [job for job in slurm.jobs() if job["Partition"] == "cpu"]
     assert len(others) > 10
     assert not set(map(id, others)) & set(map(id, jobs_of(slurm, *ON_GPUS)))
-    assert all("gres/gpu" in job["TRES"] for job in jobs_of(slurm, *ON_GPUS))
+    assert all("gpu:1" in job["TresPerJob"] for job in jobs_of(slurm, *ON_GPUS))
     (drawing,) = jobs_of(slurm, "draw")
     profile = yaml.safe_load((PROJECT / "workflow/profiles/slurm/config.yaml").read_text())
     assert profile["set-resources"]["draw"]["mem_mb"] == "8000 * attempt"
@@ -101,7 +101,8 @@ def test_a_job_out_of_memory_is_run_again_with_more(slurm, project):
     first, second, *_ = trainings(slurm)
     assert (first["MinMemoryNode"], second["MinMemoryNode"]) == ("400M", "8000M")
     assert first["JobState"] != "COMPLETED"
-    assert "exceeded memory limit" in (slurm.folder / "slurmd.out").read_text()
+    (log,) = project.glob(f".snakemake/slurm_logs/rule_train/*/{first['JobId']}.log")
+    assert "exceeded memory limit" in log.read_text()
 
 
 def test_a_training_cut_off_by_its_time_limit_goes_on(slurm, project):
