@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can run the daemons of Slurm"),
 ]
 ON_GPUS = {"fields", "train", "embed"}
-EPOCHS = 100  # more than a minute's
+EPOCHS = 300  # more than a minute on a fast machine, although the job before the preempted one has done a part
 PARTITIONS = {"partitions": {name: {"max_runtime": 1500, "max_gpu": gpus} for name, gpus in (("cpu", 0), ("gpu", 1))}}
 COMMAND = (
     "--workflow-profile",
