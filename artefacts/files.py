@@ -1,9 +1,10 @@
 """Files that are either whole or absent."""
 
+import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,3 +60,36 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, as hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a text begins that a spreadsheet would take for a formula
+
+
+def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    """Write `rows`, header first, to `path` atomically. Texts that could be formulas are `harmless`."""
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(map(harmless, row) for row in rows)
+
+
+def harmless(value: object) -> object:
+    """`value` with an apostrophe before it if a spreadsheet would take it for a formula; see `original`."""
+    if not isinstance(value, str) or not value.startswith((*FORMULA, "'")):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
+def original(text: str) -> str:
+    """The text that `harmless` made this of."""
+    return text.removeprefix("'")
+
+
+def is_inside(key: str) -> bool:
+    """Whether a key stays below the root it is joined to: relative, without `..` or drive, with forward slashes."""
+    parts = [part for part in key.split("/") if part not in ("", ".")]
+    if not parts or key[0] == "/" or (key[0].isalpha() and key[1:2] == ":"):
+        return False
+    return ".." not in parts and "\\" not in key and "\0" not in key

@@ -8,6 +8,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from artefacts.errors import UserError
+from artefacts.files import is_inside, original
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ def read_sources(manifest: Path) -> list[Source]:
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header) or not all(row[column] for column in columns):
             raise _no_manifest(manifest, f"image {number} does not fill the {len(header)} columns")
-    sources = sorted((Source(*(row[column] for column in columns)) for row in rows), key=attrgetter("key"))
+    sources = sorted((Source(*(original(row[column]) for column in columns)) for row in rows), key=attrgetter("key"))
+    if outside := [source.key for source in sources if not is_inside(source.key)]:
+        raise _no_manifest(manifest, f"the key {outside[0]!r} leads outside the dataset")
     for first, second in pairwise(sources):
         if first.key == second.key:
             raise _no_manifest(manifest, f"it lists {first.key} twice")

@@ -15,25 +15,41 @@ import hdf5plugin
 import numpy as np
 
 from artefacts.errors import UserError
+from artefacts.hdf5 import Wanted, claims_fault
 from parsing.schemes import CHANNEL_NAMES
 from parsing.seal import FIELDS, LABELS, must_be_whole, sealed
 
 STATUSES = ("ok", "nobody", "several", "unreadable", "too_small")
+OPTIONAL = ("silhouettes",)
 MAPS, SKELETONS, KEYPOINTS = 36, 4, 17  # maps an image; skeletons (and silhouettes) kept of it; keypoints of each
 
 
 class KeyedFile:
     """Rows of an HDF5 file, found by key. Opened anew in every process, so that data loading workers may share it.
 
-    Raises UserError if the file is missing, is not of the expected schema, or is not whole.
+    Raises UserError if the file is missing, is not of the expected schema, is not whole, or claims what it has not.
     """
 
     schema: str
+    whole: Wanted  # datasets that are read at once
+    by_image: Wanted
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         must_be_whole(self.path, self.schema)
         self._file, self._process, self._columns = None, None, {}
+        try:
+            self._begin(self._open())
+        except (KeyError, ValueError, TypeError, OSError, AttributeError) as error:
+            self.close()
+            reason = " ".join(str(error).split())
+            raise UserError(f"{self.path}: holds no {self.schema} ({reason}); remove it and run again") from None
+
+    def _begin(self, file: h5py.File) -> None:
+        """Read what is read once. Raises what h5py and json raise, and ValueError, where nobody here wrote the file."""
+        by_image = {name: wanted for name, wanted in self.by_image.items() if name in file or name not in OPTIONAL}
+        if fault := claims_fault(file, len(file["key"]), self.whole, by_image):
+            raise ValueError(fault)
         self.keys: list[str] = [key.decode() for key in self._column("key")[:]]
         self.statuses: list[str] = [status.decode() for status in self._column("status")[:]]
         self._rows = {key: row for row, key in enumerate(self.keys)}
@@ -86,14 +102,21 @@ class FieldFile(KeyedFile):
     """PifPaf's maps of a dataset or of one shard of it."""
 
     schema = FIELDS
+    whole = dict.fromkeys(("key", "status", "problem", "sha256"), (str, ()))
+    by_image = {
+        "confidences": (np.uint8, (MAPS, None, None)),
+        "skeletons": (np.float32, (SKELETONS, KEYPOINTS, 3)),
+        "size": (np.int32, (2,)),
+        "silhouettes": (np.uint8, (SKELETONS, None, None)),
+    }
 
-    def __init__(self, path: Path | str) -> None:
-        super().__init__(path)
+    def _begin(self, file: h5py.File) -> None:
+        super()._begin(file)
         self.stride = int(self._attribute("stride"))  # pixels of the network's input between cells
         self.input_size: tuple[int, int] = tuple(json.loads(self._attribute("input_size")))  # height, width
         self.checkpoint_sha256 = self._attribute("checkpoint_sha256")
         self.grid: tuple[int, int] = self._column("confidences").shape[2:]
-        looked_for = "silhouettes" in self._open()
+        looked_for = "silhouettes" in file
         self.silhouette_grid: tuple[int, int] | None = self._column("silhouettes").shape[2:] if looked_for else None
 
     def confidences(self, key: str) -> np.ndarray:
@@ -137,13 +160,22 @@ class LabelFile(KeyedFile):
     """Part labels of a dataset under one part scheme."""
 
     schema = LABELS
+    whole = {
+        **dict.fromkeys(("key", "status"), (str, ())),
+        "person": (np.int8, ()),
+        "ambiguity": (np.float32, ()),
+    }
+    by_image = {"labels": (np.uint8, (None, None)), "confidences": (np.uint8, (None, None, None))}
 
-    def __init__(self, path: Path | str) -> None:
-        super().__init__(path)
+    def _begin(self, file: h5py.File) -> None:
+        super()._begin(file)
         self.part_names: list[str] = json.loads(self._attribute("part_names"))  # K names, of labels 1..K
         self.mirrored: list[int] = json.loads(self._attribute("mirrored"))  # K+1: label -> label in the mirror
         self.grid: tuple[int, int] = self._column("labels").shape[1:]
         self._people, self._ambiguities = self._column("person")[:], self._column("ambiguity")[:]
+        parts, (images, *_) = len(self.part_names), self._column("labels").shape
+        if self._column("confidences").shape != (images, parts, *self.grid) or len(self.mirrored) != parts + 1:
+            raise ValueError(f"its maps or mirrors are not those of {parts} parts on {self.grid} cells")
 
     def label_map(self, key: str) -> np.ndarray:
         """Label of each cell [h, w] uint8: 0 background, 1..K parts, 255 unknown (nobody found, or unreadable)."""

@@ -3,6 +3,7 @@
 import csv
 import io
 
+from artefacts.files import harmless
 from reid.config import Table
 from reid.tables import NOT_GIVEN, Line, Result, datasets_of_table, mean_of, published, spread_of
 
@@ -56,7 +57,7 @@ def comma_separated(rows: list[Line]) -> str:
             trained = ("" if result.batch_size is None else result.batch_size, result.runs())
             line = (label, dataset, result.model, result.matching, result.recipe, *trained)
             outside = " ".join(filter(result.outside, MEASURES))
-            writer.writerow([*line, *_numbers(result), outside])
+            writer.writerow([*map(harmless, line), *_numbers(result), outside])
     return text.getvalue()
 
 

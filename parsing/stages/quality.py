@@ -1,10 +1,9 @@
 """Report what a dataset's labels are worth, with a contact sheet to look at."""
 
 import argparse
-import csv
 from pathlib import Path
 
-from artefacts.files import replacing, write_json
+from artefacts.files import replacing, write_csv, write_json
 from artefacts.progress import track
 from artefacts.provenance import provenance
 from parsing.config import Section
@@ -51,6 +50,5 @@ def run(arguments: argparse.Namespace) -> None:
     sheet = contact_sheet(Path(config.root), labels, groups)
     with replacing(arguments.sheet) as path:
         sheet.save(path, "PNG")
-    with replacing(arguments.table) as path, open(path, "w", newline="", encoding="utf-8") as table:
-        csv.writer(table, lineterminator="\n").writerows([Look._fields, *looks])
+    write_csv(arguments.table, [Look._fields, *looks])
     write_json(arguments.report, report)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from artefacts.errors import UserError
-from artefacts.files import replacing
+from artefacts.files import is_inside, original, write_csv
 
 SPLITS = ("train", "query", "gallery")
 DISTRACTOR = 0  # identity of gallery images that show nobody who is searched for
@@ -32,18 +32,9 @@ class ImageRow(NamedTuple):
         return self.width > 0
 
 
-def is_inside(key: str) -> bool:
-    """Whether a key stays below the root it is joined to: relative, without `..` or drive, with forward slashes."""
-    parts = [part for part in key.split("/") if part not in ("", ".")]
-    if not parts or key[0] == "/" or (key[0].isalpha() and key[1:2] == ":"):
-        return False
-    return ".." not in parts and "\\" not in key and "\0" not in key
-
-
 def write_manifest(path: Path, rows: Iterable[ImageRow]) -> None:
     """Write the rows as CSV, sorted by key."""
-    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([ImageRow._fields, *sorted(rows)])
+    write_csv(path, [ImageRow._fields, *sorted(rows)])
 
 
 def read_manifest(path: Path, split: str | None = None) -> list[ImageRow]:
@@ -69,7 +60,7 @@ def read_manifest(path: Path, split: str | None = None) -> list[ImageRow]:
 
 def _parsed(path: Path, number: int, fields: list[str]) -> ImageRow:
     try:
-        key, split, *numbers, sha256, identity_name, camera_name = fields
+        key, split, *numbers, sha256, identity_name, camera_name = map(original, fields)
         row = ImageRow(key, split, *map(int, numbers), sha256, identity_name, camera_name)
     except (ValueError, TypeError):
         raise _malformed(path, number, f"does not hold the {len(ImageRow._fields)} columns") from None

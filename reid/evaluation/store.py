@@ -15,7 +15,8 @@ import h5py
 import numpy as np
 
 from artefacts.errors import UserError
-from artefacts.files import replacing
+from artefacts.files import is_inside, replacing
+from artefacts.hdf5 import claims_fault
 
 KIND, SCHEMA = "reid embeddings", 1
 SPLITS = ("query", "gallery")
@@ -142,8 +143,11 @@ class StoredSplit:
         return [key.decode() for key in self._read("key", slice(None))]
 
     def key_of(self, index: int) -> str:
-        """Key of one image."""
-        return self._read("key", index).decode()
+        """Key of one image. Raises UserError if it leads out of the dataset's folder."""
+        key = self._read("key", index).decode()
+        if not is_inside(key):
+            raise UserError(f"{self.path}: the key {key!r} leads outside the dataset; delete it and run embed again")
+        return key
 
     def features(self, columns: list[int], start: int = 0, stop: int | None = None) -> np.ndarray:
         """Features [n, len(columns) x D] of the images from `start` to `stop`, the given embeddings side by side."""
@@ -235,23 +239,9 @@ def _fault(file: h5py.File) -> str | None:
 
 
 def _split_fault(group: h5py.Group, names: list[str], cells: list[int]) -> str | None:
-    images, embeddings = len(group["identity"]), len(names)
-    dimension = group["features"].shape[-1]
-    expected = {
-        "key": (images,),
-        "identity": (images,),
-        "camera": (images,),
-        "visibility": (images, embeddings),
-        "score": (images, embeddings),
-        "features": (images, embeddings, dimension),
-        "attention": (images, embeddings - 1, *cells),
-    }
-    for name, shape in expected.items():
-        dataset = group[name]
-        if dataset.shape != shape:
-            return f"{group.name}/{name} has shape {dataset.shape}, expected {shape}"
-        if name in FIELDS and dataset.dtype != FIELDS[name]:
-            return f"{group.name}/{name} holds {dataset.dtype}, expected {np.dtype(FIELDS[name])}"
-        if name != "attention" and dataset.id.get_storage_size() < dataset.size * dataset.dtype.itemsize:
-            return f"{group.name}/{name} claims shape {shape} but holds less"
-    return None
+    embeddings, dimension = len(names), group["features"].shape[-1]
+    shapes = {"features": (embeddings, dimension), "attention": (embeddings - 1, *cells)}
+    shapes |= dict.fromkeys(("visibility", "score"), (embeddings,))
+    wanted = {"key": (str, ())} | {name: (kind, shapes.get(name, ())) for name, kind in FIELDS.items()}
+    attention = {"attention": wanted.pop("attention")}
+    return claims_fault(group, len(group["identity"]), wanted, attention)

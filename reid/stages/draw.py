@@ -1,13 +1,12 @@
 """Draw a synthetic dataset: images in the Market-1501 layout, their list with digests, and the ground truth."""
 
 import argparse
-import csv
 import hashlib
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 
-from artefacts.files import replacing
+from artefacts.files import replacing, write_csv
 from artefacts.progress import track
 from reid.config import Synthetic
 from reid.data.synthetic.dataset import Scene, Shot, Truth, draw_shot, encode_jpeg, plan_shots, write_truth
@@ -34,8 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     keys = [shot.key for shot in shots]
     with replacing(arguments.truth) as path:
         write_truth(path, keys, list(truths), config.seed)
-    with replacing(arguments.index) as path, open(path, "w", newline="") as file:
-        csv.writer(file).writerows([("key", "sha256"), *zip(keys, digests, strict=True)])
+    write_csv(arguments.index, [("key", "sha256"), *zip(keys, digests, strict=True)])
 
 
 @cache

@@ -1,11 +1,10 @@
 """Say what a search in a dataset can find at all, and what is wrong with the dataset, in plain words."""
 
 import argparse
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-from artefacts.files import replacing, write_json, write_text
+from artefacts.files import write_csv, write_json, write_text
 from artefacts.provenance import provenance
 from reid.data.manifest import SPLITS, ImageRow, read_manifest
 from reid.data.protocol import Problem, Reach, problems, reaches
@@ -61,6 +60,5 @@ def _write_queries(path: Path, reach: Iterable[Reach]) -> None:
         (one.query.key, one.query.identity, one.query.identity_name, one.query.camera, one.positives, one.left_out)
         for one in reach
     ]
-    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        header = ("key", "identity", "identity_name", "camera", "positives", "left_out_same_camera")
-        csv.writer(file, lineterminator="\n").writerows([header, *lines])
+    header = ("key", "identity", "identity_name", "camera", "positives", "left_out_same_camera")
+    write_csv(path, [header, *lines])

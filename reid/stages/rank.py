@@ -1,13 +1,12 @@
 """Draw queries with their first ten gallery images (Figure 3), and list those of every query."""
 
 import argparse
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from artefacts.files import replacing
+from artefacts.files import replacing, write_csv
 from parsing.config import Count, Section
 from reid.config import Matching
 from reid.evaluation.figure import FIRST, Figure
@@ -37,8 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
     with reading(arguments.embeddings) as file:
         found = retrieve(file, config.matching, keep=FIRST)
         picture = Figure(file, config.matching, Path(config.root)).draw(found, config.queries)
-        with replacing(arguments.ranking) as path, open(path, "w", newline="", encoding="utf-8") as table:
-            csv.writer(table).writerows([HEADER, *_lines(file, found)])
+        write_csv(arguments.ranking, [HEADER, *_lines(file, found)])
     with replacing(arguments.picture) as path:
         picture.save(path, "PNG")
 

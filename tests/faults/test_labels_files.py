@@ -7,7 +7,7 @@ import h5py
 import pytest
 
 from artefacts.errors import UserError
-from parsing.seal import USER_BLOCK
+from parsing.seal import USER_BLOCK, sealed
 from parsing.store import FieldFile, LabelFile
 from tests.labelling import field_row, write_field_rows
 
@@ -85,3 +85,46 @@ def test_a_writer_that_fails_leaves_the_last_file(fields):
         write_field_rows(fields, rows(), count=2)
     assert fields.read_bytes() == before
     assert [path.name for path in fields.parent.iterdir()] == ["fields.h5"]
+
+
+def reforged(path: Path, change) -> Path:
+    """A file with a seal that fits, whose content somebody changed."""
+    schema = json.loads(path.read_bytes()[:USER_BLOCK])["schema"]
+    with sealed(path.with_name("forged.h5"), schema) as forged:
+        with h5py.File(path) as file:
+            for name in file:
+                file.copy(name, forged)
+            forged.attrs.update(file.attrs)
+        change(forged)
+    return path.with_name("forged.h5")
+
+
+def put(name, **arguments):
+    def change(file):
+        del file[name]
+        file.create_dataset(name, **arguments)
+
+    return change
+
+
+def linked(file):
+    del file["skeletons"]
+    file["skeletons"] = h5py.ExternalLink("/etc/passwd", "/skeletons")
+
+
+FORGED = {
+    "/confidences claims .* numbers an image, more than anybody needs": put(
+        "confidences", shape=(10, 36, 10**6, 10**6), dtype="u1", chunks=(1, 1, 100, 100)
+    ),
+    "/key claims shape .* but holds less": put("key", shape=(10**12,), dtype=h5py.string_dtype(), chunks=(100,)),
+    "/skeletons is missing, or a link to another place": linked,
+    "/sha256 holds int64, expected texts": put("sha256", data=list(range(10))),
+    "/size has shape .*, expected": put("size", data=[[1, 2]] * 9, dtype="i4"),
+    "Expecting value": lambda file: file.attrs.update(provenance="nothing"),
+}
+
+
+@pytest.mark.parametrize("reason", FORGED)
+def test_a_forged_file_is_refused_before_memory_is_given(fields, reason):
+    with pytest.raises(UserError, match=rf"forged\.h5: holds no pifpaf fields \(.*{reason}"):
+        FieldFile(reforged(fields, FORGED[reason]))

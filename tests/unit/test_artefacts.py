@@ -1,14 +1,17 @@
 """Files are whole or absent, errors are one line, and digests see code alone."""
 
+import csv
 import os
 import signal
 import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from artefacts.command import run
-from artefacts.files import replacing, write_text
+from artefacts.files import FORMULA, original, replacing, write_csv, write_text
 from artefacts.provenance import code_digest, import_closure
 
 
@@ -90,3 +93,15 @@ def test_a_closure_reaches_what_a_stage_executes_and_no_more():
     assert not {"reid.losses.gilt", "reid.training.loop", "parsing.pifpaf"} & closure
     assert "reid.losses.triplet" in import_closure("reid.stages.train")
     assert code_digest("reid.stages.train") != code_digest("reid.stages.embed")
+
+
+@given(st.lists(st.text(max_size=5) | st.sampled_from(["=1+1", "@x", "-a", "-1.5", "'=", "+1"]), min_size=1))
+def test_what_a_table_holds_is_no_formula_and_comes_back(tmp_path_factory, texts):
+    path = tmp_path_factory.mktemp("table") / "table.csv"
+    texts = [text.replace("\r", "").replace("\0", "") for text in texts if text.isprintable()] or ["=1+1"]
+    write_csv(path, [texts])
+    with open(path, newline="", encoding="utf-8") as file:
+        (line,) = csv.reader(file)
+    assert [original(text) for text in line] == texts
+    for text in line:
+        assert not text.startswith(FORMULA) or float(text) is not None

@@ -130,10 +130,29 @@ def missing(file):
     del file["gallery/camera"]
 
 
+def linked(file):
+    file.move("gallery/identity", "gallery/moved")
+    file["gallery/identity"] = h5py.SoftLink("/gallery/moved")
+
+
+def absurd(file):
+    file.attrs.update(cells=json.dumps([100_000, 100_000]))
+    for split in ("query", "gallery"):
+        images, maps = file[split]["attention"].shape[:2]
+        del file[split]["attention"]
+        file[split].create_dataset("attention", (images, maps, 100_000, 100_000), np.uint8, chunks=(1, 1, 100, 100))
+
+
 SPOILED = {
     "schema 99, this version reads 1": lambda file: file.attrs.update(schema=99),
     "was never finished": lambda file: file.attrs.update(complete=False),
-    "not readable as embeddings": missing,
+    "/gallery/camera is missing, or a link": missing,
+    "not readable as embeddings": lambda file: file.attrs.update(names="["),
+    "/gallery/identity is missing, or a link": linked,
+    "/query/score lies in another file": replace(
+        "query/score", shape=(5, 5), dtype=np.float32, external=[("elsewhere", 0, 100)]
+    ),
+    "more than anybody needs": absurd,
     "each once": lambda file: file.attrs.update(names=json.dumps(["global"])),
     "/query/identity holds int32": replace("query/identity", data=np.zeros(5, np.int32)),
     "/gallery/camera has shape": replace("gallery/camera", data=np.zeros(3, np.int64)),

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artefacts.errors import UserError
-from reid.data.manifest import SPLITS, ImageRow, is_inside, read_manifest, write_manifest
+from artefacts.files import is_inside
+from reid.data.manifest import SPLITS, ImageRow, read_manifest, write_manifest
 from reid.data.readers.files import contained, images_below
 from reid.data.readers.market1501 import name_of_drawn, named
 from tests.people import stage

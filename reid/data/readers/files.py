@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from artefacts.errors import UserError
-from reid.data.manifest import is_inside
+from artefacts.files import is_inside
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from artefacts.errors import UserError
-from reid.data.manifest import is_inside
+from artefacts.files import is_inside
 from reid.data.readers.files import located
 from reid.data.readers.names import Name
 

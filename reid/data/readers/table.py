@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from artefacts.errors import UserError
-from reid.data.manifest import is_inside
+from artefacts.files import is_inside
 from reid.data.readers.own import Found, split_of
 from reid.dataset_config import Options
 
