@@ -38,12 +38,13 @@ import openpifpaf  # noqa: E402
 
 from artefacts.command import run  # noqa: E402
 from artefacts.files import write_json  # noqa: E402
+from artefacts.processor import has_bfloat16  # noqa: E402
 from parsing import pifpaf  # noqa: E402
 from parsing.batches import Keeper, Work  # noqa: E402
 from parsing.checkpoints import load_network, save_network  # noqa: E402
 from parsing.config import Checkpoint  # noqa: E402
 from parsing.fields import Finder, Job  # noqa: E402
-from parsing.inference import has_bfloat16, one_dnn  # noqa: E402
+from parsing.inference import one_dnn  # noqa: E402
 from parsing.known import KnownRows, discard  # noqa: E402
 from parsing.masks import MaskMaker  # noqa: E402
 from parsing.schemes import part_scheme  # noqa: E402

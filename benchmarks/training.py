@@ -28,6 +28,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
 from artefacts.files import write_json  # noqa: E402
+from artefacts.processor import has_bfloat16  # noqa: E402
 from reid.config import Model, load  # noqa: E402
 from reid.losses.gilt import objective  # noqa: E402
 from reid.model.appearance import AppearanceMap  # noqa: E402
@@ -173,11 +174,6 @@ def half(name: str, turns: int) -> list[tuple]:
 
     seconds = in_turns([plain, in_bfloat16], turns)
     return [(f"{name}, s a step in bfloat16, channels last", *seconds, FASTER * has_bfloat16(), "least")]
-
-
-def has_bfloat16() -> bool:
-    able = torch.cpu.get_capabilities()
-    return any(able.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
 
 
 def in_turns(ways: list[Callable[[], object]], turns: int) -> list[float]:

@@ -4,12 +4,11 @@ In float32 nothing but rounding changes. In bfloat16 all convolutions run on a t
 within BFLOAT16_BOUND of float32's, while what follows the heads (sigmoid, coordinates) stays in float32.
 """
 
-import sys
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from artefacts.processor import warn_of_slow_bfloat16
 from parsing import pifpaf
 from parsing.config import Precision
 
@@ -79,14 +78,7 @@ def one_dnn(network: nn.Module) -> nn.Module:
 
 def in_bfloat16(network: nn.Module, device: torch.device) -> None:
     """Convolutions in bfloat16; the heads' are read in float32, since coordinates up to 63 need more digits."""
-    if device.type == "cpu" and not has_bfloat16():
-        print("this processor has no bfloat16 instructions: labels.precision float32 is faster here", file=sys.stderr)
+    warn_of_slow_bfloat16(device, "labels.precision")
     network.to(torch.bfloat16)
     for head in network.head_nets:
         head.conv.register_forward_hook(lambda convolution, inputs, output: output.float())
-
-
-def has_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 numbers in hardware."""
-    able = torch.cpu.get_capabilities()
-    return any(able.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))

@@ -11,7 +11,19 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic.json_schema import GenerateJsonSchema
 
 from artefacts.errors import UserError, first_problem
-from parsing.config import EMBEDDINGS, Count, Gate, Labels, PifPaf, Scheme, Section, Size, must_be_one_of, overlaid
+from parsing.config import (
+    EMBEDDINGS,
+    Count,
+    Gate,
+    Labels,
+    PifPaf,
+    Precision,
+    Scheme,
+    Section,
+    Size,
+    must_be_one_of,
+    overlaid,
+)
 from parsing.conversion_config import Parser
 from reid.dataset_config import Dataset, ImageFolder, Name, Synthetic  # noqa: F401 - importers find all types here
 from reid.report_config import Matching, Pictures, Row, Table, datasets_of  # noqa: F401 - as above
@@ -100,9 +112,10 @@ class Model(Section):
 
 
 class ModelInUse(Model):
-    """A trained model and how its attention is read (stage embed)."""
+    """A trained model and how it is computed and its attention is read (stage embed)."""
 
     visibility: Visibility
+    embedding_precision: Precision  # of the backbone when images are embedded
 
 
 class ModelEntry(ModelInUse):

@@ -15,10 +15,11 @@ from reid.model.bpbreid import BPBReID, Output
 def embed(network: BPBReID, batch: TestBatch, settings: ModelInUse, device: torch.device) -> Split:
     """What is compared of a batch: global, foreground and K part embeddings with visibility, score and attention.
 
-    Stripes (PCB) are always visible.
+    Stripes (PCB) are always visible. The head computes in float32, also where the backbone's precision is bfloat16.
     """
     images = normalised(batch.images.to(device)).contiguous(memory_format=torch.channels_last)
-    output = network(images, shares(batch.confidences, device))
+    with torch.autocast(device.type, torch.bfloat16, enabled=settings.embedding_precision == "bfloat16"):
+        output = network(images, shares(batch.confidences, device))
     scores = output.attention[:, 1:].amax(dim=(2, 3))
     holistic = torch.ones(len(scores), 2, device=device)
     visible = visible_parts(output.attention, settings.visibility) | (settings.head.attention == "stripes")

@@ -4,6 +4,7 @@ import timm
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from artefacts.errors import UserError
 from reid.model.appearance import AppearanceMap
 from reid.model.ibn import put_instance_norm
 from reid.model.non_local import put_non_local_blocks
@@ -53,14 +54,17 @@ def build_backbone(
         put_non_local_blocks(network)
     backbone = Backbone(network)
     if last_stride == 1:
-        _take_stride_out(network[network.feature_info.module_name()[-1]])
+        _take_stride_out(name, network.get_submodule(network.feature_info.module_name()[-1]))
         if len(levels) == 1:
             backbone.stride //= 2
     return backbone
 
 
-def _take_stride_out(level: nn.Module) -> None:
+def _take_stride_out(name: str, level: nn.Module) -> None:
     """Set the strides of a level's first block to 1, without the dilation that timm's output_stride would bring."""
-    for module in level[0].modules():
-        if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
-            module.stride = (1, 1)
+    first = next(level.children(), level)
+    strided = [one for one in first.modules() if isinstance(one, nn.Conv2d) and one.stride == (2, 2)]
+    if not strided:
+        raise UserError(f"models.*.backbone.last_stride: the last level of {name} has no stride to take out; set null")
+    for convolution in strided:
+        convolution.stride = (1, 1)

@@ -19,6 +19,7 @@ from reid.data.manifest import read_manifest
 from reid.evaluation.embed import embed
 from reid.evaluation.store import HOLISTIC, SPLITS, writing
 from reid.model.build import TrainedModel, load_model
+from reid.model.inference import make_ready
 
 BATCH = 64  # images
 
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
     trained = load_model(arguments.model)
     labels = _attended_labels(arguments.labels, trained)
     device = Accelerator().device
-    network = trained.network.to(device, memory_format=torch.channels_last)
+    network = make_ready(trained.network, settings.model, device)
     manifest = {split: read_manifest(arguments.manifest, split) for split in SPLITS}
     rows = {split: readable(listed) for split, listed in manifest.items()}
     for split, listed in rows.items():

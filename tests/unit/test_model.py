@@ -183,3 +183,8 @@ def test_a_model_whose_weights_do_not_fit_is_refused(settings, tmp_path):
     save_model(path, network.state_dict(), settings, list("abcd"), 7, {})
     with pytest.raises(UserError, match="do not fit"):
         load_model(path)
+
+
+def test_a_stride_that_is_not_there_cannot_be_taken_out():
+    with pytest.raises(UserError, match="the last level of mobilenetv2_050 has no stride to take out; set null"):
+        build_backbone("mobilenetv2_050", (-1,), 1, pretrained=False)
