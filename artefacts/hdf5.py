@@ -1,8 +1,13 @@
-"""HDF5 files from elsewhere: what they claim is checked before memory is given for it."""
+"""HDF5 files from elsewhere: what they claim is checked before memory is given for it.
 
+Texts have a fixed length: those of any length lie in heaps, in which a forged file makes the HDF5 library run in
+circles.
+"""
+
+import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import h5py
 import numpy as np
@@ -11,6 +16,29 @@ MOST = 2**22  # numbers of one image in one dataset; a chunk that claims more co
 
 # Type of each dataset and the shape that an image has in it; None = any length.
 Wanted = Mapping[str, tuple[object, tuple[int | None, ...]]]
+
+
+def fixed_texts(values: Iterable[str]) -> np.ndarray:
+    """Texts [N] as a dataset holds them: UTF-8, all as long as the longest. Read, they are bytes."""
+    encoded = [value.encode() for value in values]
+    length = max(map(len, encoded), default=0) or 1
+    return np.array(encoded, h5py.string_dtype("utf-8", length))
+
+
+def write_attribute(file: h5py.File, name: str, value: object) -> None:
+    """Write an attribute: a number as it is, a text as a text, anything else as JSON."""
+    if not isinstance(value, str | int):
+        value = json.dumps(value)  # parts keep their order
+    file.attrs[name] = np.bytes_(value.encode()) if isinstance(value, str) else value
+
+
+def read_attribute(file: h5py.File, name: str) -> str | int:
+    """A number or a text. Raises KeyError where there is none, ValueError where it is of another kind."""
+    kind = file.attrs.get_id(name).dtype
+    if kind.kind not in "Sbiu" or file.attrs.get_id(name).shape != ():
+        raise ValueError(f"its attribute {name} is neither a number nor a text")
+    value = file.attrs[name]
+    return value.decode() if kind.kind == "S" else int(value)
 
 
 def claims_fault(group: h5py.Group, images: int, whole: Wanted, by_image: Wanted) -> str | None:
@@ -42,8 +70,8 @@ def _path(group: h5py.Group, name: str) -> str:
 
 def _shape_fault(dataset: h5py.Dataset, dtype: object, shape: tuple[int | None, ...]) -> str | None:
     if dtype is str:
-        if h5py.check_string_dtype(dataset.dtype) is None:
-            return f"holds {dataset.dtype}, expected texts"
+        if dataset.dtype.kind != "S":
+            return f"holds {dataset.dtype}, expected texts of a fixed length"
     elif dataset.dtype != dtype:
         return f"holds {dataset.dtype}, expected {np.dtype(dtype)}"
     found = dataset.shape

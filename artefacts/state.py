@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from filelock import FileLock, Timeout
@@ -36,14 +35,14 @@ class State:
             return None
         try:
             content = torch.load(self._file, map_location="cpu", weights_only=True)
-            ours = content["fingerprint"] == self._fingerprint
-        except (RuntimeError, EOFError, OSError, UnpicklingError, KeyError, TypeError, ValueError) as error:
+            fingerprint, state = content["fingerprint"], content["state"]
+        except Exception as error:  # of many types: the file is anything
             log.warning("%s is damaged (%s): starting over", self._file, type(error).__name__)
             return None
-        if not ours:
+        if fingerprint != self._fingerprint:
             log.warning("%s belongs to other settings, code or inputs: starting over", self._file)
             return None
-        return content["state"]
+        return state
 
     def save(self, state: dict) -> None:
         """Keep `state` (tensors, numbers, texts, lists, dicts), replacing the last one atomically."""

@@ -17,7 +17,7 @@ from artefacts.files import replacing
 
 USER_BLOCK = 512  # bytes; the least that HDF5 allows
 FIELDS, LABELS = "pifpaf fields", "part labels"
-VERSIONS = {FIELDS: 1, LABELS: 2}
+VERSIONS = {FIELDS: 2, LABELS: 3}
 
 
 @contextmanager

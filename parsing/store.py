@@ -15,7 +15,7 @@ import hdf5plugin
 import numpy as np
 
 from artefacts.errors import UserError
-from artefacts.hdf5 import Wanted, claims_fault
+from artefacts.hdf5 import Wanted, claims_fault, fixed_texts, read_attribute, write_attribute
 from parsing.schemes import CHANNEL_NAMES
 from parsing.seal import FIELDS, LABELS, must_be_whole, sealed
 
@@ -40,7 +40,7 @@ class KeyedFile:
         self._file, self._process, self._columns = None, None, {}
         try:
             self._begin(self._open())
-        except (KeyError, ValueError, TypeError, OSError, AttributeError) as error:
+        except (KeyError, ValueError, TypeError, OSError, RuntimeError, AttributeError) as error:
             self.close()
             reason = " ".join(str(error).split())
             raise UserError(f"{self.path}: holds no {self.schema} ({reason}); remove it and run again") from None
@@ -91,11 +91,16 @@ class KeyedFile:
             self._columns[name] = file[name]
         return self._columns[name]
 
-    def _attribute(self, name: str) -> str:
-        return self._open().attrs[name]
+    def _attribute(self, name: str) -> str | int:
+        return read_attribute(self._open(), name)
 
     def _row(self, column: str, key: str) -> np.ndarray:
-        return self._column(column)[self.index(key)]
+        try:
+            return self._column(column)[self.index(key)]
+        except (OSError, RuntimeError) as error:
+            raise UserError(
+                f"{self.path}: {column} of {key} cannot be read ({error}); remove it and run again"
+            ) from None
 
 
 class FieldFile(KeyedFile):
@@ -254,9 +259,9 @@ def _write(
                 gathered[name].append(values[name])
         _must_be_sorted(path, gathered["key"], count)
         for name, values in gathered.items():
-            file.create_dataset(name, (count,), h5py.string_dtype(), data=values, track_times=False)
+            file.create_dataset(name, data=fixed_texts(values), track_times=False)
         for name, value in attributes.items():
-            file.attrs[name] = value if isinstance(value, str | int) else json.dumps(value)  # parts keep their order
+            write_attribute(file, name, value)
 
 
 def _put(dataset: h5py.Dataset, row: int, value: object) -> None:

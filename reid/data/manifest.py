@@ -10,6 +10,7 @@ from artefacts.errors import UserError
 from artefacts.files import is_inside, original, write_csv
 
 SPLITS = ("train", "query", "gallery")
+LARGEST = 2**31 - 1  # number of an identity or a camera
 DISTRACTOR = 0  # identity of gallery images that show nobody who is searched for
 
 
@@ -60,16 +61,20 @@ def read_manifest(path: Path, split: str | None = None) -> list[ImageRow]:
 
 def _parsed(path: Path, number: int, fields: list[str]) -> ImageRow:
     try:
-        key, split, *numbers, sha256, identity_name, camera_name = map(original, fields)
-        row = ImageRow(key, split, *map(int, numbers), sha256, identity_name, camera_name)
+        key, split, identity, camera, width, height, *texts = map(original, fields)
+        row = ImageRow(key, split, int(identity), int(camera), int(width), int(height), *texts)
     except (ValueError, TypeError):
-        raise _malformed(path, number, f"does not hold the {len(ImageRow._fields)} columns") from None
+        row = None
+    if row is None or len(fields) != len(ImageRow._fields):
+        raise _malformed(path, number, f"does not hold the {len(ImageRow._fields)} columns")
     if not is_inside(row.key):
         raise _malformed(path, number, f"the key {row.key!r} leads outside the dataset")
     if row.split not in SPLITS:
         raise _malformed(path, number, f"the split {row.split!r} is not one of {', '.join(SPLITS)}")
     if min(row.identity, row.camera, row.width, row.height) < 0:
         raise _malformed(path, number, "a number is negative")
+    if max(row.identity, row.camera, row.width, row.height) > LARGEST:
+        raise _malformed(path, number, f"a number is above {LARGEST}")
     return row
 
 

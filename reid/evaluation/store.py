@@ -1,6 +1,6 @@
 """The file `embeddings.h5`: what a trained model makes of query and gallery images, and all that a comparison needs.
 
-Attributes `kind`, `schema`, `complete`, and as JSON `names` (the E embeddings: global, foreground, then the K parts),
+Attributes `kind`, `schema`, and as JSON `names` (the E embeddings: global, foreground, then the K parts),
 `cells` (height and width of the attention maps) and `provenance`. Groups `query` and `gallery` hold the datasets of
 `FIELDS`. The concatenated embedding is not stored: it is the parts side by side.
 """
@@ -16,9 +16,9 @@ import numpy as np
 
 from artefacts.errors import UserError
 from artefacts.files import is_inside, replacing
-from artefacts.hdf5 import claims_fault
+from artefacts.hdf5 import claims_fault, fixed_texts, read_attribute, write_attribute
 
-KIND, SCHEMA = "reid embeddings", 1
+KIND, SCHEMA = "reid embeddings", 2
 SPLITS = ("query", "gallery")
 HOLISTIC = ("global", "foreground")
 RESERVED = ("concatenated", "parts")
@@ -51,14 +51,17 @@ class Writer:
 
     def __init__(self, file: h5py.File, names: list[str], cells: tuple[int, int]):
         self._file, self._names, self._cells = file, names, cells
+        self._keys: dict[str, list[str]] = {}
 
     def append(self, split: str, batch: Split) -> None:
         """Add images at the end of `split` ("query" or "gallery"). Raises ValueError on a wrong shape."""
         group = self._file.require_group(split)
         if not len(group):
             self._create(group, dimension=batch.features.shape[-1])
-        start, stop = len(group["key"]), len(group["key"]) + len(batch.key)
-        for name in ("key", *FIELDS):
+        keys = self._keys.setdefault(split, [])
+        start, stop = len(keys), len(keys) + len(batch.key)
+        keys += batch.key
+        for name in FIELDS:
             value = getattr(batch, name)
             if np.shape(value) != (len(batch.key), *group[name].shape[1:]):
                 raise ValueError(f"{name}: shape {np.shape(value)} does not fit {group[name].shape}")
@@ -69,7 +72,6 @@ class Writer:
         embeddings = len(self._names)
         shapes = {"features": (embeddings, dimension), "visibility": (embeddings,), "score": (embeddings,)}
         shapes["attention"] = (embeddings - 1, *self._cells)
-        group.create_dataset("key", (0,), h5py.string_dtype(), maxshape=(None,), chunks=(CHUNK,))
         for name, kind in FIELDS.items():
             shape = shapes.get(name, ())
             chunk = {"features": (CHUNK, 1, dimension), "attention": (1, *shape)}.get(name, (CHUNK, *shape))
@@ -78,19 +80,29 @@ class Writer:
                 name, (0, *shape), kind, maxshape=(None, *shape), chunks=chunk, fletcher32=True, **compression
             )
 
+    def finish(self) -> None:
+        """Write the keys, which are as long as the longest of all batches. Raises UserError if a split is missing."""
+        for split in SPLITS:
+            if split not in self._keys:
+                raise UserError(
+                    f"{self._file.filename}: no image of split {split!r} to embed; see the manifest's split column"
+                )
+            keys = fixed_texts(self._keys[split])
+            chunk = (max(1, min(CHUNK, len(keys))),)
+            self._file[split].create_dataset("key", data=keys, chunks=chunk, fletcher32=True)
+
 
 @contextmanager
 def writing(path: Path, names: list[str], cells: tuple[int, int], provenance: dict) -> Iterator[Writer]:
     """A writer of `path`, which comes into being, whole, when the block ends without an error."""
     _check_names(names)
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update(kind=KIND, schema=SCHEMA, complete=False)
-        file.attrs.update(names=json.dumps(names), cells=json.dumps(list(cells)), provenance=json.dumps(provenance))
-        yield Writer(file, list(names), cells)
-        missing = [split for split in SPLITS if split not in file]
-        if missing:
-            raise UserError(f"{path}: no image of split {missing[0]!r} to embed; see the manifest's split column")
-        file.attrs["complete"] = True
+        described = {"kind": KIND, "schema": SCHEMA, "names": names, "cells": cells, "provenance": provenance}
+        for name, value in described.items():
+            write_attribute(file, name, value)
+        writer = Writer(file, list(names), cells)
+        yield writer
+        writer.finish()
 
 
 def write_embeddings(
@@ -140,11 +152,11 @@ class StoredSplit:
 
     @property
     def key(self) -> list[str]:
-        return [key.decode() for key in self._read("key", slice(None))]
+        return [self._text(key) for key in self._read("key", slice(None))]
 
     def key_of(self, index: int) -> str:
         """Key of one image. Raises UserError if it leads out of the dataset's folder."""
-        key = self._read("key", index).decode()
+        key = self._text(self._read("key", index))
         if not is_inside(key):
             raise UserError(f"{self.path}: the key {key!r} leads outside the dataset; delete it and run embed again")
         return key
@@ -158,10 +170,16 @@ class StoredSplit:
         """Attention maps [K + 1, h, w] of one image, 0..1, background first."""
         return self._read("attention", index).astype(np.float32) / 255
 
+    def _text(self, key: bytes) -> str:
+        try:
+            return key.decode()
+        except UnicodeDecodeError:
+            raise UserError(f"{self.path}: the key {bytes(key)!r} is no text; delete it and run embed again") from None
+
     def _read(self, name: str, selection: object) -> np.ndarray:
         try:
             return self._datasets[name][selection]
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             raise UserError(f"{self.path}: {name} is damaged; delete it and run embed again ({error})") from None
 
 
@@ -192,9 +210,9 @@ class Embeddings:
     """An open `embeddings.h5`: `names`, `parts`, `cells`, `provenance`, and the splits `query` and `gallery`."""
 
     def __init__(self, file: h5py.File):
-        self.names: list[str] = json.loads(file.attrs["names"])
-        self.cells: tuple[int, int] = tuple(json.loads(file.attrs["cells"]))
-        self.provenance: dict = json.loads(file.attrs["provenance"])
+        self.names: list[str] = json.loads(read_attribute(file, "names"))
+        self.cells: tuple[int, int] = tuple(json.loads(read_attribute(file, "cells")))
+        self.provenance: dict = json.loads(read_attribute(file, "provenance"))
         self.query, self.gallery = StoredSplit(file["query"]), StoredSplit(file["gallery"])
 
     @property
@@ -215,22 +233,22 @@ def reading(path: Path) -> Iterator[Embeddings]:
     with file:
         try:
             fault = _fault(file)
-        except (KeyError, ValueError, TypeError, OSError) as error:
+            embeddings = None if fault else Embeddings(file)
+        except (KeyError, ValueError, TypeError, OSError, RuntimeError, AttributeError) as error:
             fault = f"not readable as embeddings ({error})"
         if fault:
             raise UserError(f"{path}: {fault}; delete it and run embed again")
-        yield Embeddings(file)
+        yield embeddings
 
 
 def _fault(file: h5py.File) -> str | None:
     """What makes the file unusable, if anything does."""
-    if file.attrs.get("kind") != KIND:
+    if "kind" not in file.attrs or read_attribute(file, "kind") != KIND:
         return "not a file of embeddings"
-    if file.attrs.get("schema") != SCHEMA:
-        return f"schema {file.attrs.get('schema')}, this version reads {SCHEMA}"
-    if not file.attrs.get("complete"):
-        return "was never finished"
-    names, cells = json.loads(file.attrs["names"]), json.loads(file.attrs["cells"])
+    schema = read_attribute(file, "schema")
+    if schema != SCHEMA:
+        return f"schema {schema}, this version reads {SCHEMA}"
+    names, cells = json.loads(read_attribute(file, "names")), json.loads(read_attribute(file, "cells"))
     _check_names(names)
     dimensions = {file[split]["features"].shape[-1] for split in SPLITS}
     if len(dimensions) > 1:

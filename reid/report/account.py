@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from artefacts.errors import UserError
 from artefacts.files import sha256_of
+from artefacts.hdf5 import read_attribute
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def recorded(path: Path) -> dict | None:
         return readers[path.suffix](path)
     except KeyError:
         return None
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{path}: cannot be read; delete it and run its stage again ({error})") from None
 
 
@@ -109,7 +110,7 @@ def _in_json(path: Path) -> dict:
 
 def _in_hdf5(path: Path) -> dict:
     with h5py.File(path) as file:
-        return json.loads(file.attrs["provenance"])
+        return json.loads(read_attribute(file, "provenance"))
 
 
 def _in_safetensors(path: Path) -> dict:

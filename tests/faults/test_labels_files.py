@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 
 from artefacts.errors import UserError
@@ -116,11 +117,15 @@ FORGED = {
     "/confidences claims .* numbers an image, more than anybody needs": put(
         "confidences", shape=(10, 36, 10**6, 10**6), dtype="u1", chunks=(1, 1, 100, 100)
     ),
-    "/key claims shape .* but holds less": put("key", shape=(10**12,), dtype=h5py.string_dtype(), chunks=(100,)),
+    "/key claims shape .* but holds less": put("key", shape=(10**12,), dtype="S9", chunks=(100,)),
     "/skeletons is missing, or a link to another place": linked,
     "/sha256 holds int64, expected texts": put("sha256", data=list(range(10))),
+    "/problem holds object, expected texts of a fixed length": put(
+        "problem", data=["a"] * 10, dtype=h5py.string_dtype()
+    ),
     "/size has shape .*, expected": put("size", data=[[1, 2]] * 9, dtype="i4"),
-    "Expecting value": lambda file: file.attrs.update(provenance="nothing"),
+    "its attribute stride is neither a number nor a text": lambda file: file.attrs.update(stride="8"),
+    "invalid literal for int": lambda file: file.attrs.update(stride=np.bytes_("nothing")),
 }
 
 

@@ -1,13 +1,13 @@
 """The file of embeddings: what goes in comes out, and nothing but a whole file of ours is read."""
 
 import dataclasses
-import json
 
 import h5py
 import numpy as np
 import pytest
 
 from artefacts.errors import UserError
+from artefacts.hdf5 import write_attribute
 from reid.evaluation.store import FIELDS, reading, writing
 from tests.embeddings import CELLS, NAMES, fabricate, write
 
@@ -136,7 +136,7 @@ def linked(file):
 
 
 def absurd(file):
-    file.attrs.update(cells=json.dumps([100_000, 100_000]))
+    write_attribute(file, "cells", [100_000, 100_000])
     for split in ("query", "gallery"):
         images, maps = file[split]["attention"].shape[:2]
         del file[split]["attention"]
@@ -144,19 +144,18 @@ def absurd(file):
 
 
 SPOILED = {
-    "schema 99, this version reads 1": lambda file: file.attrs.update(schema=99),
-    "was never finished": lambda file: file.attrs.update(complete=False),
+    "schema 99, this version reads 2": lambda file: file.attrs.update(schema=99),
     "/gallery/camera is missing, or a link": missing,
-    "not readable as embeddings": lambda file: file.attrs.update(names="["),
+    "not readable as embeddings": lambda file: write_attribute(file, "names", "["),
     "/gallery/identity is missing, or a link": linked,
     "/query/score lies in another file": replace(
         "query/score", shape=(5, 5), dtype=np.float32, external=[("elsewhere", 0, 100)]
     ),
     "more than anybody needs": absurd,
-    "each once": lambda file: file.attrs.update(names=json.dumps(["global"])),
+    "each once": lambda file: write_attribute(file, "names", ["global"]),
     "/query/identity holds int32": replace("query/identity", data=np.zeros(5, np.int32)),
     "/gallery/camera has shape": replace("gallery/camera", data=np.zeros(3, np.int64)),
-    "/query/attention has shape": lambda file: file.attrs.update(cells=json.dumps([9, 9])),
+    "/query/attention has shape": lambda file: write_attribute(file, "cells", [9, 9]),
     "differ in length": replace("query/features", data=np.zeros((5, 5, 9), np.float32)),
     "claims shape": replace("gallery/features", shape=(600, 5, 8), dtype=np.float32, chunks=(256, 1, 8)),
     "/gallery/key has shape": replace("gallery/identity", shape=(10**13,), dtype=np.int64, chunks=(256,)),

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from artefacts.errors import UserError
 from artefacts.files import sha256_of
+from artefacts.hdf5 import write_attribute
 from reid.report.account import artefacts, jobs, recorded
 from reid.report.comparison import Compared, cmc_curves, pooled, precision_by_parts
 from reid.report.curves import training_curves
@@ -152,7 +153,7 @@ def test_a_file_s_record_is_held_to_what_is_there(tmp_path, capsys):
     weights.write_text("weights")
     save_file({"w": torch.zeros(1)}, model, {"provenance": json.dumps(record(manifest=manifest, backbone=weights))})
     with h5py.File(file, "w") as opened:
-        opened.attrs["provenance"] = json.dumps(record(model=model, absent=model) | {"stage": "s"})
+        write_attribute(opened, "provenance", record(model=model, absent=model) | {"stage": "s"})
     metrics.write_text(json.dumps({"provenance": record(embeddings=file)}))
     made = [manifest, model, file, metrics]
     assert [one.path for one in artefacts(made, [weights])] == made[1:]
