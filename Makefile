@@ -12,7 +12,7 @@ HALF := $(shell echo $$((($(CORES) + 1) / 2)))
 SNAKEMAKE = snakemake --cores $(CORES) --resources gpu=$(if $(filter 0,$(GPUS)),$(CORES),$(GPUS)) \
 	--set-threads train=$(HALF) embed=$(HALF) evaluate=$(HALF)
 
-.PHONY: help setup demo seeds story report test test-slow test-slurm faults lint format bench dag schema clean
+.PHONY: help setup demo seeds story report test test-slow test-slurm faults fuzz lint format bench dag schema clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -52,6 +52,11 @@ test-slurm: $(READY) ## the demo as jobs of a real Slurm, which it installs (Deb
 KILLS ?= 30
 faults: $(READY) ## KILLS (30) random kill -9, full and read-only disks, damaged states: what a run survives (half an hour)
 	@python tests/faults/survive.py --kills $(KILLS)
+
+FUZZ ?= 60
+fuzz: $(READY) ## give every reader of foreign files FUZZ (60) seconds of what a fuzzer thinks of
+	@python -m pip install --quiet --disable-pip-version-check -c envs/constraints.txt -r envs/fuzz.txt
+	@python -m tests.fuzz --seconds $(FUZZ)
 
 lint: $(READY) ## check style, without changing anything
 	ruff check .

@@ -7,7 +7,7 @@ import pytest
 from safetensors import safe_open
 
 from parsing.store import LabelFile, write_labels
-from reid.config import ModelInUse
+from reid.config import Model, ModelInUse
 from reid.data.loading import embedding_loader
 from reid.data.manifest import read_manifest
 from reid.evaluation.store import reading
@@ -30,7 +30,7 @@ def options(config, people, folder, head, loss) -> dict:
 
 def train(config, people, folder, head, loss, **files) -> int:
     settings = options(config, people, folder, head, loss) | {"seed": 1}
-    settings["model"] = {name: value for name, value in settings["model"].items() if name != "visibility"}
+    settings["model"] = {name: value for name, value in settings["model"].items() if name in Model.model_fields}
     outputs = {name: folder / file for name, file in (("model", "m.safetensors"), ("history", "h"), ("state", "s"))}
     return stage("train", config=settings, manifest=people.manifest, **outputs, **files)
 

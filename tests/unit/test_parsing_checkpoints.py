@@ -99,7 +99,7 @@ def test_what_is_no_layer_is_refused(tmp_path, module, name):
 
 def test_a_network_that_is_none(tmp_path):
     torch.save({"model": {"weight": torch.zeros(2)}, "epoch": 1}, tmp_path / "odd.pkl")
-    with pytest.raises(UserError, match=r"odd\.pkl: holds a dict where a network was expected"):
+    with pytest.raises(UserError, match=r"odd\.pkl: is no released .* holds a dict where a network was expected"):
         load_network(tmp_path / "odd.pkl")
 
 

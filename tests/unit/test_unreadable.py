@@ -22,7 +22,8 @@ def test_unreadable_test_images_are_counted_in_the_metrics(people, config, tmp_p
         next(row.key for row in rows if row.split == "query")
     }
     write_manifest(manifest, [row._replace(width=0, height=0) if row.key in broken else row for row in rows])
-    asked = {"model": entry | {"visibility": whole["visibility"]}, "root": str(people.root)}
+    in_use = {name: whole[name] for name in ("visibility", "embedding_precision")}
+    asked = {"model": entry | in_use, "root": str(people.root)}
     assert stage("embed", config=asked, manifest=manifest, model=model, embeddings=embeddings, threads=1) == 0
     matching = {"name": "global", "matching": {"embeddings": ["global"], "visibility": False}}
     assert stage("evaluate", config=matching, embeddings=embeddings, metrics=tmp_path / "m.json") == 0
