@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from artefacts.files import write_json
+from artefacts.processor import compute_on
 from artefacts.progress import track
 from artefacts.provenance import provenance
 from artefacts.state import fingerprint, working_state
@@ -63,7 +64,7 @@ def _architecture(config: TrainPifPafConfig) -> pifpaf.Architecture:
 
 
 def _trained(config: TrainPifPafConfig, arguments: argparse.Namespace, state) -> torch.nn.Module:
-    torch.set_num_threads(max(1, arguments.threads - 1))
+    compute_on(max(1, arguments.threads - 1))
     torch.manual_seed(config.training.seed)
     network = pifpaf.build_network(_architecture(config))
     truth = Truth(arguments.truth)

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 
 from artefacts.errors import UserError
 from artefacts.gpus import take_gpus
+from artefacts.processor import compute_on
 from artefacts.progress import track
 from artefacts.provenance import provenance
 from parsing.config import Section
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     take_gpus(1)
     settings = Settings.model_validate_json(arguments.config)
-    torch.set_num_threads(arguments.threads)
+    compute_on(arguments.threads)
     trained = load_model(arguments.model)
     labels = _attended_labels(arguments.labels, trained)
     device = Accelerator().device

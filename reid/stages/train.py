@@ -18,6 +18,7 @@ from pydantic import Field
 from artefacts.errors import UserError
 from artefacts.files import replacing
 from artefacts.gpus import take_gpus
+from artefacts.processor import compute_on
 from artefacts.provenance import provenance
 from artefacts.state import State, fingerprint, working_state
 from parsing.config import Section
@@ -77,7 +78,7 @@ def _run_one(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace, settings: Settings) -> None:
     accelerator = _accelerator(settings.model.training)
     threads = max(1, arguments.threads // accelerator.num_processes)
-    torch.set_num_threads(threads)
+    compute_on(threads)
     set_seed(settings.seed)
     labels, part_names = _parts(arguments.labels, settings.model.head)
     loader = training_loader(
