@@ -19,7 +19,7 @@ class AppearanceMap:
     """
 
     def __init__(self, levels: Sequence[Float[Tensor, "N C_b h_b w_b"]]) -> None:
-        self.levels = list(levels)
+        self.levels = tuple(levels)
         self.grid: tuple[int, int] = tuple(self.levels[0].shape[-2:])
         self.device = self.levels[0].device
 
@@ -41,11 +41,10 @@ class AppearanceMap:
     ) -> Float[Tensor, "N M h w"]:
         """At every cell, the product of `matrix` with the C features there, plus `shift`."""
         slices = matrix.split([level.shape[1] for level in self.levels], dim=1)
-        parts = [
-            self._raised(functional.linear(level.permute(0, 2, 3, 1), part).permute(0, 3, 1, 2))
-            for level, part in zip(self.levels, slices, strict=True)
-        ]
-        whole = sum(parts[1:], parts[0])
+        pairs = zip(self.levels, slices, strict=True)
+        products, self.levels = zip(*(_Product.apply(level, part) for level, part in pairs), strict=True)
+        first, *others = map(self._raised, products)
+        whole = sum(others, first)
         return whole if shift is None else whole + shift[:, None, None]
 
     def weighted_sum(self, maps: Float[Tensor, "N M h w"]) -> Float[Tensor, "N M C"]:
@@ -94,6 +93,30 @@ class AppearanceMap:
             )[:, 0].T
             for cells, raised in zip(level.shape[-2:], self.grid, strict=True)
         )  # fmt: skip
+
+
+class _Product(torch.autograd.Function):
+    """At every cell of a level, a matrix [M, C_b] times its features; and the level, for whoever reads it next.
+
+    The gradient of what reads the level next comes back through here and is added to in one pass: by themselves, two
+    gradients as large as the level would be written, read again and added.
+    """
+
+    @staticmethod
+    def forward(ctx, level: Tensor, matrix: Tensor) -> tuple[Float[Tensor, "N M h_b w_b"], Tensor]:
+        ctx.save_for_backward(level, matrix)
+        product = torch.bmm(matrix.expand(len(level), -1, -1), level.flatten(2))
+        return product.unflatten(2, level.shape[2:]), level
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, of_product: Float[Tensor, "N M h_b w_b"], of_level: Tensor) -> tuple[Tensor, Tensor]:
+        level, matrix = ctx.saved_tensors
+        cells, of_cells = (maps.flatten(2).transpose(1, 2) for maps in (level, of_level))
+        weights = of_product.flatten(2).transpose(1, 2)
+        of_matrix = weights.flatten(0, 1).T @ cells.flatten(0, 1)
+        of_cells = torch.baddbmm(of_cells, weights, matrix.expand(len(level), -1, -1))
+        return of_cells.transpose(1, 2).unflatten(2, level.shape[2:]), of_matrix
 
 
 class _Sums(torch.autograd.Function):
