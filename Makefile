@@ -79,7 +79,7 @@ dag: $(READY) ## draw the workflow into the README
 	@sed -i -e '/^```mermaid$$/,/^```$$/{//!d}' -e '/^```mermaid$$/r .dag.part' README.md; rm .dag.part
 
 schema: $(READY) ## write the schema of config.yaml from its types
-	python -m reid.config > workflow/schemas/config.schema.json
+	python -m reid.config.root > workflow/schemas/config.schema.json
 
 clean: ## remove results, logs and unfinished work (never data/)
 	rm -rf results state logs benchmarks/results .snakemake

@@ -18,8 +18,8 @@ RECORDED_PACKAGES = (
 SCHEMA_VERSION = 1
 # Modules that cannot change a result: what they decide reaches a stage through its config slice, or is only shown.
 WITHOUT_RESULTS = {
-    "artefacts.errors", "artefacts.progress", "parsing.config", "parsing.conversion_config", "reid.config",
-    "reid.dataset_config", "reid.report_config", "reid.training_config",
+    "artefacts.config", "artefacts.errors", "artefacts.progress", "parsing.config", "parsing.conversion.config",
+    "reid.config", "reid.config.root", "reid.config.dataset", "reid.config.report", "reid.config.training",
 }  # fmt: skip
 
 

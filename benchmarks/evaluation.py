@@ -30,8 +30,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
 from artefacts.files import write_json  # noqa: E402
-from reid.config import Matching  # noqa: E402
-from reid.evaluation.store import Split, reading, writing  # noqa: E402
+from reid.config.root import Matching  # noqa: E402
+from reid.embeddings.store import Split, reading, writing  # noqa: E402
 
 QUERIES, GALLERY, DISTRACTORS, IDENTITIES, CAMERAS = 3368, 15913, 2793, 750, 6  # Market-1501
 PARTS, DIMENSION, BATCH = 8, 512, 1024

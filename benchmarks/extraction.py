@@ -36,15 +36,15 @@ from artefacts.command import run  # noqa: E402
 from artefacts.files import write_json  # noqa: E402
 from artefacts.processor import compute_on, has_bfloat16  # noqa: E402
 from benchmarks.training import IDENTITIES, PARTS, Usual, in_turns  # noqa: E402
-from reid.config import Config, Matching, ModelInUse, load  # noqa: E402
+from reid.checkpoints.store import new_model  # noqa: E402
+from reid.config.root import Config, Matching, ModelInUse, load  # noqa: E402
 from reid.data.samples import TestBatch, normalised  # noqa: E402
-from reid.evaluation.embed import compared_features, embed  # noqa: E402
+from reid.embeddings.extract import compared_features, embed  # noqa: E402
+from reid.embeddings.inference import make_ready  # noqa: E402
+from reid.embeddings.store import Split, reading  # noqa: E402
 from reid.evaluation.retrieval import retrieve  # noqa: E402
-from reid.evaluation.store import Split, reading  # noqa: E402
 from reid.model.attention import visible_parts  # noqa: E402
 from reid.model.bpbreid import BPBReID  # noqa: E402
-from reid.model.build import new_model  # noqa: E402
-from reid.model.inference import make_ready  # noqa: E402
 
 FASTER = {"resnet50": 2.0, "hrnet": 4.0}  # targets
 REACHED = 0.9  # share of what the processor's arithmetic allows, where that is less

@@ -38,19 +38,19 @@ import openpifpaf  # noqa: E402
 
 from artefacts.command import run  # noqa: E402
 from artefacts.files import write_json  # noqa: E402
+from artefacts.manifest import Source, read_sources  # noqa: E402
 from artefacts.processor import has_bfloat16  # noqa: E402
-from parsing import pifpaf  # noqa: E402
-from parsing.batches import Keeper, Work  # noqa: E402
-from parsing.checkpoints import load_network, save_network  # noqa: E402
 from parsing.config import Checkpoint  # noqa: E402
-from parsing.fields import Finder, Job  # noqa: E402
-from parsing.inference import one_dnn  # noqa: E402
-from parsing.known import KnownRows, discard  # noqa: E402
-from parsing.masks import MaskMaker  # noqa: E402
+from parsing.labels.label_maps import MaskMaker  # noqa: E402
+from parsing.pifpaf import network as pifpaf  # noqa: E402
+from parsing.pifpaf.cache import KnownRows, discard  # noqa: E402
+from parsing.pifpaf.checkpoints import load_network, save_network  # noqa: E402
+from parsing.pifpaf.extraction import Finder, Job  # noqa: E402
+from parsing.pifpaf.inference import one_dnn  # noqa: E402
+from parsing.pifpaf.workers import Keeper, Work  # noqa: E402
 from parsing.schemes import part_scheme  # noqa: E402
-from parsing.sources import Source, read_sources  # noqa: E402
 from parsing.store import FieldFile, LabelFile, write_fields, write_labels  # noqa: E402
-from reid.config import Config, load  # noqa: E402
+from reid.config.root import Config, load  # noqa: E402
 
 SIZE = (256, 128)  # height, width
 SHUFFLENETV2K16 = pifpaf.Architecture((4, 8, 4), (24, 348, 696, 1392, 1392), 2)

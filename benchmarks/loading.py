@@ -38,9 +38,9 @@ sys.path.insert(0, str(PROJECT))
 
 from artefacts.command import run  # noqa: E402
 from artefacts.files import write_json  # noqa: E402
+from artefacts.manifest import ImageRow  # noqa: E402
 from parsing.store import LabelFile, write_labels  # noqa: E402
-from reid.config import Augmentation, Synthetic, load  # noqa: E402
-from reid.data.manifest import ImageRow  # noqa: E402
+from reid.config.root import Augmentation, Synthetic, load  # noqa: E402
 from reid.data.samples import DEVIATION, MEAN, TrainingSamples, normalised  # noqa: E402
 
 BATCH, SHARE = 64, 16  # samples of a batch; samples that the reference does in its turn

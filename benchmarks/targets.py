@@ -28,17 +28,17 @@ sys.path.insert(0, str(PROJECT))
 
 from artefacts.command import run  # noqa: E402
 from artefacts.files import write_json  # noqa: E402
-from parsing import accuracy  # noqa: E402
+from artefacts.manifest import read_sources  # noqa: E402
 from parsing.config import Checkpoint  # noqa: E402
-from parsing.fields import Finder, Job, find_fields  # noqa: E402
-from parsing.masks import NOBODY, MaskMaker  # noqa: E402
-from parsing.quality import AMBIGUOUS, at_cells  # noqa: E402
+from parsing.ground_truth import Truth  # noqa: E402
+from parsing.labels.label_maps import NOBODY, MaskMaker  # noqa: E402
+from parsing.labels.skeletons import counted  # noqa: E402
+from parsing.labels.target import POLICIES, passers_by, pick  # noqa: E402
+from parsing.pifpaf.extraction import Finder, Job, find_fields  # noqa: E402
+from parsing.quality import metrics as accuracy  # noqa: E402
+from parsing.quality.report import AMBIGUOUS, at_cells  # noqa: E402
 from parsing.schemes import UNKNOWN, coarse_labels, part_scheme  # noqa: E402
-from parsing.skeletons import counted  # noqa: E402
-from parsing.sources import read_sources  # noqa: E402
-from parsing.target import POLICIES, passers_by, pick  # noqa: E402
-from parsing.truth import Truth  # noqa: E402
-from reid.config import Config, load  # noqa: E402
+from reid.config.root import Config, load  # noqa: E402
 
 CROWD = {"seed": 4321, "identities": 80, "images": 8, "cameras": 6, "distractors": 0, "junk": 0, "crowd": 1.0}
 KINDS = ("plain", "gated", "limbs")

@@ -29,11 +29,11 @@ sys.path.insert(0, str(PROJECT))
 
 from artefacts.files import write_json  # noqa: E402
 from artefacts.processor import compute_on, has_bfloat16  # noqa: E402
-from reid.config import Model, load  # noqa: E402
+from reid.checkpoints.store import new_model  # noqa: E402
+from reid.config.root import Model, load  # noqa: E402
 from reid.losses.gilt import objective  # noqa: E402
 from reid.model.appearance import AppearanceMap  # noqa: E402
 from reid.model.bpbreid import BPBReID  # noqa: E402
-from reid.model.build import new_model  # noqa: E402
 
 PARTS, IDENTITIES = 8, 702
 IMAGES = {"resnet50": 64, "hrnet": 8, "hrnet_official": 8}

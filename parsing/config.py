@@ -1,55 +1,10 @@
-"""The configuration of the label stages. Values live in `config.yaml`; here stand their names, types and bounds."""
+"""The configuration of the label stages. Values live in `config.yaml`; here are their names, types and bounds."""
 
-from collections.abc import Collection
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Size = Annotated[tuple[Count, Count], "height, width in pixels"]
-Embedding = Literal["global", "foreground", "concatenated", "parts"]
-EMBEDDINGS = get_args(Embedding)  # names that no part can have
-
-
-class Section(BaseModel):
-    """A part of the configuration: frozen and strict. Read it with `model_validate_json`, which takes lists for tuples.
-
-    A key that it does not know is an error, and so is a text where a number should be (YAML reads `3e-4` as text).
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    @classmethod
-    def of(cls, entry: "Section") -> Self:
-        """The keys of `entry` that this section knows: all that a stage is told which reads no others."""
-        return cls.model_validate_json(entry.model_dump_json(include=set(cls.model_fields)))
-
-
-def named_once(values: list) -> list:
-    """The values of a list that may neither be empty nor name anything twice. Raises ValueError if it does."""
-    if not values:
-        raise ValueError("is empty; name at least one")
-    twice = next((value for value in values if values.count(value) > 1), None)
-    if twice is not None:
-        raise ValueError(f"{twice!r} is named twice; name it once")
-    return values
-
-
-def must_be_one_of(key: str, name: str | None, entries: Collection[str]) -> None:
-    """Raises ValueError, which names the `key` of the configuration, unless `name` is among the entries."""
-    if name not in entries:
-        raise ValueError(f"{key}: {name!r} is not one of {', '.join(entries) or 'none'}")
-
-
-def overlaid(base: dict, over: dict) -> dict:
-    """The entry `base` with the keys of `over` laid over it, section by section."""
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = overlaid(merged[key], value) if both else value
-    return merged
+from artefacts.config import EMBEDDINGS, Count, Positive, Section, Share, Size
 
 
 class Scheme(Section):
@@ -123,7 +78,7 @@ class PartLabels(Section):
     """How confidences become part labels (stage labels)."""
 
     kind: Literal["plain", "gated", "limbs"]  # the maps; the maps near the target's skeleton; limbs drawn along it
-    target: TargetPolicy  # which of several people is the target (see parsing.target)
+    target: TargetPolicy  # which of several people is the target (parsing.labels.target)
     interpolation: Literal["bilinear", "nearest"] = "bilinear"  # of the maps at the label cells; nearest = as released
     threshold: Share  # background where no part's confidence reaches this (official: 0.5)
     unreadable: Literal["fail", "leave_out"]  # what to do about images that cannot be read
@@ -147,7 +102,9 @@ class Gate(Section):
     labelled: Share | None  # least share of images in which some part was found
     visible_parts: Annotated[float, Field(ge=0)] | None  # least mean number of parts found in an image
     unreadable: Share | None  # largest share of images that could not be read or are too small
-    ambiguous: Share | None  # largest share of images in which another person fits nearly as well (see parsing.target)
+    ambiguous: (
+        Share | None
+    )  # largest share of images in which another person fits nearly as well (parsing.labels.target)
 
 
 class Labels(PartLabels):

@@ -16,8 +16,8 @@ import numpy as np
 
 from artefacts.errors import UserError
 from artefacts.hdf5 import Wanted, claims_fault, fixed_texts, read_attribute, write_attribute
+from parsing.integrity import FIELDS, LABELS, must_be_whole, sealed
 from parsing.schemes import CHANNEL_NAMES
-from parsing.seal import FIELDS, LABELS, must_be_whole, sealed
 
 STATUSES = ("ok", "nobody", "several", "unreadable", "too_small")
 OPTIONAL = ("silhouettes",)

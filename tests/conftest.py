@@ -6,8 +6,8 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 
-from parsing.config import overlaid
-from reid.config import Config, load
+from artefacts.config import overlaid
+from reid.config.root import Config, load
 from tests.people import People, draw, stage, write_true_labels
 
 PROJECT = Path(__file__).resolve().parent.parent

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from reid.data.manifest import ImageRow, read_manifest
+from artefacts.manifest import ImageRow, read_manifest
 from tests.people import stage
 
 KINDS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".tif": "TIFF"}

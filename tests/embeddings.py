@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reid.evaluation.store import HOLISTIC, Split, write_embeddings
+from reid.embeddings.store import HOLISTIC, Split, write_embeddings
 
 NAMES = [*HOLISTIC, "head", "torso", "legs"]
 CELLS = (4, 2)

@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 
 from artefacts.command import run
+from artefacts.manifest import read_manifest
 from parsing.store import write_labels
-from reid.data.manifest import read_manifest
 
 PEOPLE = {
     "seed": 3, "identities": 8, "images": 6, "cameras": 3, "distractors": 4, "junk": 2, "width": 64, "height": 128,

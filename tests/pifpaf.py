@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from parsing import pifpaf
-from parsing.checkpoints import save_network
+from parsing.pifpaf import network as pifpaf
+from parsing.pifpaf.checkpoints import save_network
 from tests.labelling import noise_image
 
 ARCHITECTURE = pifpaf.Architecture((1, 1, 1), (8, 16, 16, 16, 16), 2)

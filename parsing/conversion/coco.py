@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from parsing.conversion.coco_files import PeopleByImage, read_document
-from parsing.conversion.drawing import STRIDE, draw_people
-from parsing.conversion.grids import grid_of
-from parsing.conversion.sources import Size, UnusableLabels, label_file
-from parsing.conversion_config import KeypointFiles
+from parsing.conversion.config import KeypointFiles
+from parsing.conversion.label_files import Size, UnusableLabels, label_file
+from parsing.conversion.limb_maps import STRIDE, draw_people
+from parsing.grids import grid_of
 from parsing.store import KEYPOINTS, SKELETONS
 
 PERSON = 1  # COCO's category

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from artefacts.errors import UserError
-from parsing.conversion.sources import Size, UnusableLabels
-from parsing.conversion_config import KeypointFiles
+from parsing.conversion.config import KeypointFiles
+from parsing.conversion.label_files import Size, UnusableLabels
 
 MOST_BYTES = 2**30  # of a JSON file: a million people
 

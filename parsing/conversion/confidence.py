@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from parsing.conversion.grids import PIFPAF_STRIDE, grid_of, reading_weights
-from parsing.conversion.sources import Size, UnusableLabels, label_file
-from parsing.conversion_config import ConfidenceFiles
+from parsing.conversion.config import ConfidenceFiles
+from parsing.conversion.label_files import Size, UnusableLabels, label_file
+from parsing.grids import PIFPAF_STRIDE, grid_of, reading_weights
 from parsing.store import KEYPOINTS, MAPS, SKELETONS
 
 MOST_CELLS = 512  # of a map along each axis: that of an image of 4,096 pixels

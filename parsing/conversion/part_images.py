@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from artefacts.images import UnreadableImage, read_numbers
-from parsing.conversion.grids import PIFPAF_STRIDE, grid_of
-from parsing.conversion.sources import Size, UnusableLabels, label_file
-from parsing.conversion_config import Parser, PartFiles
-from parsing.masks import BLOCK
+from parsing.conversion.config import Parser, PartFiles
+from parsing.conversion.label_files import Size, UnusableLabels, label_file
+from parsing.grids import PIFPAF_STRIDE, grid_of
+from parsing.labels.label_maps import BLOCK
 from parsing.schemes import BACKGROUND, TRUTH_CHANNELS, UNKNOWN, PartScheme
 from parsing.store import KEYPOINTS, MAPS, SKELETONS
 

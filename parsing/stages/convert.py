@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from artefacts.config import Section
 from artefacts.errors import UserError
+from artefacts.manifest import Source, read_sources
 from artefacts.progress import track
 from artefacts.provenance import provenance
-from parsing.config import Section
 from parsing.conversion.coco import KeypointReader
 from parsing.conversion.confidence import ConfidenceReader
+from parsing.conversion.config import LabelsFrom, Parser
+from parsing.conversion.label_files import Size, UnusableLabels, examine
 from parsing.conversion.part_images import PartReader
-from parsing.conversion.sources import Size, UnusableLabels, examine
-from parsing.conversion_config import LabelsFrom, Parser
-from parsing.sources import Source, read_sources
 from parsing.store import KEYPOINTS, MAPS, SKELETONS, write_fields
 
 Reader = Callable[[str, Size], dict]

@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from artefacts.config import Count, Section
 from artefacts.files import sha256_of
 from artefacts.gpus import take_gpus
+from artefacts.manifest import Source, digest_of, read_sources, shard_of
 from artefacts.progress import track
 from artefacts.provenance import provenance
 from artefacts.state import locked
-from parsing.batches import Work, find_batches
-from parsing.config import Checkpoint, Count, MaskNetwork, Precision, Section
-from parsing.fields import Finder, Job
-from parsing.known import KnownRows, discard
-from parsing.masks import BLOCK
-from parsing.sources import Source, digest_of, read_sources, shard_of
+from parsing.config import Checkpoint, MaskNetwork, Precision
+from parsing.labels.label_maps import BLOCK
+from parsing.pifpaf.cache import KnownRows, discard
+from parsing.pifpaf.extraction import Finder, Job
+from parsing.pifpaf.workers import Work, find_batches
 from parsing.store import FieldFile, write_fields
 
 

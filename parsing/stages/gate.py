@@ -3,10 +3,11 @@
 import argparse
 from pathlib import Path
 
+from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.files import write_text
-from parsing.config import Gate, Section
-from parsing.quality import coverage
+from parsing.config import Gate
+from parsing.quality.report import coverage
 from parsing.store import FieldFile, LabelFile
 
 PASSED = "The labels are what labels.gate asks for.\n"  # the same for all, so that checking again reruns nothing

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.progress import track
 from artefacts.provenance import provenance
-from parsing.config import PartLabels, Scheme, Section
-from parsing.masks import MaskMaker
-from parsing.overrides import Targets
+from parsing.config import PartLabels, Scheme
+from parsing.labels.label_maps import MaskMaker
+from parsing.labels.overrides import Targets
+from parsing.labels.target import passers_by, silhouette_of
 from parsing.schemes import UNKNOWN, part_scheme
 from parsing.store import FieldFile, write_labels
-from parsing.target import passers_by, silhouette_of
 
 NAMED = 5  # images that an error names
 

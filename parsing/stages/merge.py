@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from artefacts.errors import UserError
+from artefacts.manifest import Source, read_sources
 from artefacts.progress import track
-from parsing.sources import Source, read_sources
 from parsing.store import FieldFile, write_fields
 
 

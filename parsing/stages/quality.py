@@ -3,15 +3,15 @@
 import argparse
 from pathlib import Path
 
+from artefacts.config import Section
 from artefacts.files import replacing, write_csv, write_json
+from artefacts.manifest import read_sources
 from artefacts.progress import track
 from artefacts.provenance import provenance
-from parsing.config import Section
-from parsing.quality import Look, against_truth, coverage
-from parsing.sheet import contact_sheet
-from parsing.sources import read_sources
+from parsing.ground_truth import Truth
+from parsing.quality.contact_sheet import contact_sheet
+from parsing.quality.report import Look, against_truth, coverage
 from parsing.store import FieldFile, LabelFile
-from parsing.truth import Truth
 
 SHOWN = 24  # images of each group on the sheet
 

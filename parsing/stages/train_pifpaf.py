@@ -6,19 +6,21 @@ from pathlib import Path
 
 import torch
 
+from artefacts.config import Section, Size
 from artefacts.files import write_json
+from artefacts.manifest import read_sources
 from artefacts.processor import compute_on
 from artefacts.progress import track
 from artefacts.provenance import provenance
 from artefacts.state import fingerprint, working_state
-from parsing import accuracy, pifpaf
-from parsing.checkpoints import save_network
-from parsing.config import Checkpoint, PifPafTraining, Section, Size
-from parsing.fields import Finder, Job, find_fields
-from parsing.sources import read_sources
-from parsing.target import pick
-from parsing.training import KeypointDataset, train
-from parsing.truth import Truth
+from parsing.config import Checkpoint, PifPafTraining
+from parsing.ground_truth import Truth
+from parsing.labels.target import pick
+from parsing.pifpaf import network as pifpaf
+from parsing.pifpaf.checkpoints import save_network
+from parsing.pifpaf.extraction import Finder, Job, find_fields
+from parsing.pifpaf.training import KeypointDataset, train
+from parsing.quality import metrics as accuracy
 
 BATCH = 8  # images, when measuring
 

@@ -12,8 +12,8 @@ import torch
 from torchvision.transforms.v2 import functional
 
 from parsing.schemes import BACKGROUND, UNKNOWN
-from reid.config import Augmentation
-from reid.training_config import Jitter
+from reid.config.root import Augmentation
+from reid.config.training import Jitter
 
 MEAN_COLOUR = (124, 116, 104)  # of ImageNet: erased pixels are (almost) zero once normalised
 ERASED_AREA = (0.02, 0.4)  # share of the image, Zhong et al. [45]

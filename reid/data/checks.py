@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from artefacts.errors import UserError
-from reid.data.manifest import DISTRACTOR, ImageRow
+from artefacts.manifest import DISTRACTOR, ImageRow
 
 # What it means if a split has the second number of images where the first was expected.
 LIKELY = {

@@ -8,7 +8,7 @@ from torch.nn.functional import interpolate
 
 from artefacts.errors import UserError
 from artefacts.images import UnreadableImage, read_rgb
-from reid.data.manifest import ImageRow
+from artefacts.manifest import ImageRow
 
 
 def load_image(root: Path, row: ImageRow, size: tuple[int, int]) -> np.ndarray:

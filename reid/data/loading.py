@@ -16,9 +16,9 @@ from pathlib import Path
 from torch.utils.data import DataLoader
 
 from artefacts.errors import UserError
+from artefacts.manifest import ImageRow
 from parsing.store import LabelFile
-from reid.config import Model
-from reid.data.manifest import ImageRow
+from reid.config.root import Model
 from reid.data.sampler import EpochBatches, IdentitySampler
 from reid.data.samples import TestBatch, TestSamples, TrainingBatch, TrainingSamples
 

@@ -8,8 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from reid.data.manifest import DISTRACTOR, ImageRow
-from reid.dataset_config import Finding
+from artefacts.manifest import DISTRACTOR, ImageRow
+from reid.config.dataset import Finding
 
 TEST = ("query", "gallery")
 

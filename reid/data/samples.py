@@ -15,9 +15,10 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from artefacts.manifest import ImageRow
 from artefacts.progress import track
 from parsing.store import LabelFile
-from reid.config import Augmentation
+from reid.config.root import Augmentation
 from reid.data.augmentation import (
     AS_IT_IS,
     Cells,
@@ -29,7 +30,6 @@ from reid.data.augmentation import (
     source_cells,
 )
 from reid.data.images import load_image
-from reid.data.manifest import ImageRow
 from reid.data.sampler import Address
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, which pre-trained backbones expect

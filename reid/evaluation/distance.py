@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from reid.embeddings.store import CHUNK
 from reid.evaluation import kernels
 from reid.evaluation.matching import Compared, Side
-from reid.evaluation.store import CHUNK
 
 BLOCK_CELLS = 2_000_000  # distances held at a time: 8 MB
 TILE = 512  # queries of one matrix product, so that it stays in the processor's cache

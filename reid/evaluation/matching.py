@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from artefacts.errors import UserError
-from reid.config import Matching
-from reid.evaluation.store import HOLISTIC, Joined, StoredSplit
+from reid.config.root import Matching
+from reid.embeddings.store import HOLISTIC, Joined, StoredSplit
 
 
 @dataclass(frozen=True)

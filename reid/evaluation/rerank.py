@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from artefacts.progress import bar
+from reid.config.report import Rerank
+from reid.embeddings.store import Joined
 from reid.evaluation import kernels, reciprocal
 from reid.evaluation.distance import PartDistances
 from reid.evaluation.matching import Compared
 from reid.evaluation.reciprocal import Sparse
-from reid.evaluation.store import Joined
-from reid.report_config import Rerank
 
 ROWS = 2048  # images whose features are in memory beside a block
 

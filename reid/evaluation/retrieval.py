@@ -6,7 +6,8 @@ import numpy as np
 
 from artefacts.errors import UserError
 from artefacts.progress import bar
-from reid.config import Matching
+from reid.config.root import Matching
+from reid.embeddings.store import Embeddings
 from reid.evaluation import kernels
 from reid.evaluation.distance import PartDistances, largest_plus_one
 from reid.evaluation.matching import compared
@@ -14,7 +15,6 @@ from reid.evaluation.ranking import CMC_RANKS, Measures, Protocol, Ranking, meas
 from reid.evaluation.rerank import Reranked
 from reid.evaluation.roc import Roc
 from reid.evaluation.single_shot import SingleShotRanking
-from reid.evaluation.store import Embeddings
 
 
 @dataclass(frozen=True)

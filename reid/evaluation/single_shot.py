@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from reid.config.report import SingleShot
 from reid.evaluation import kernels
 from reid.evaluation.ranking import Protocol
-from reid.report_config import SingleShot
 
 
 def drawn(identity: np.ndarray, repetitions: int, rng: np.random.Generator) -> np.ndarray:

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reid.config import Visibility
+from reid.config.root import Visibility
 from reid.model.appearance import AppearanceMap
 
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reid.config import Head
+from reid.config.root import Head
 from reid.model.appearance import AppearanceMap
 from reid.model.attention import (
     NormalisedPartClassifier,

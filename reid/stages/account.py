@@ -4,10 +4,10 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
+from artefacts.config import Section
 from artefacts.files import write_text
-from parsing.config import Section
-from reid.report.account import Artefact, Job, artefacts, jobs
 from reid.report.pages import Cell, heading, page, table
+from reid.report.provenance import Artefact, Job, artefacts, jobs
 
 
 class Settings(Section):

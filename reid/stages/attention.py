@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
+from artefacts.config import Count, Section
 from artefacts.files import replacing
-from parsing.config import Count, Section
 from parsing.store import LabelFile
-from reid.evaluation.attention_sheet import attention_sheet
-from reid.evaluation.store import reading
+from reid.embeddings.store import reading
+from reid.report.figures.attention import attention_sheet
 
 
 class Settings(Section):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from artefacts.errors import UserError
 from artefacts.files import write_text
-from reid.data.manifest import read_manifest
+from artefacts.manifest import read_manifest
+from reid.config.dataset import Accepting
 from reid.data.protocol import Problem, problems, reaches
-from reid.data.protocol_report import report
-from reid.dataset_config import Accepting
+from reid.report.protocol import report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,9 +5,9 @@ import csv
 import json
 from pathlib import Path
 
+from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.files import write_text
-from parsing.config import Section
 from reid.report.comparison import Compared, cmc_curves, precision_by_parts
 from reid.report.pages import Cell, page, table
 from reid.report.style import write_svg

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from artefacts.config import Section
 from artefacts.errors import UserError
-from parsing.config import Section
 from reid.report.curves import training_curves
 from reid.report.style import write_svg
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from artefacts.files import replacing, write_csv
 from artefacts.progress import track
-from reid.config import Synthetic
-from reid.data.synthetic.dataset import Scene, Shot, Truth, draw_shot, encode_jpeg, plan_shots, write_truth
-from reid.data.synthetic.scenes import make_camera
+from reid.config.root import Synthetic
+from reid.synthetic.dataset import Scene, Shot, Truth, draw_shot, encode_jpeg, plan_shots, write_truth
+from reid.synthetic.scenes import make_camera
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

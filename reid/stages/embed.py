@@ -7,20 +7,20 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.gpus import take_gpus
+from artefacts.manifest import read_manifest
 from artefacts.processor import compute_on
 from artefacts.progress import track
 from artefacts.provenance import provenance
-from parsing.config import Section
 from parsing.store import LabelFile
-from reid.config import ModelInUse
+from reid.checkpoints.store import TrainedModel, load_model
+from reid.config.root import ModelInUse
 from reid.data.loading import embedding_loader, readable
-from reid.data.manifest import read_manifest
-from reid.evaluation.embed import embed
-from reid.evaluation.store import HOLISTIC, SPLITS, writing
-from reid.model.build import TrainedModel, load_model
-from reid.model.inference import make_ready
+from reid.embeddings.extract import embed
+from reid.embeddings.inference import make_ready
+from reid.embeddings.store import HOLISTIC, SPLITS, writing
 
 BATCH = 64  # images
 

@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
+from artefacts.config import Section
 from artefacts.files import write_json
 from artefacts.provenance import provenance
-from parsing.config import Section
-from reid.config import Matching
+from reid.config.root import Matching
+from reid.embeddings.store import reading
 from reid.evaluation.matching import separated
 from reid.evaluation.retrieval import report
-from reid.evaluation.store import reading
 
 
 class Evaluation(Section):

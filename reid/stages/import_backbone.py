@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.files import replacing, sha256_of
-from parsing.config import Section
-from reid.config import PackagedWeights
-from reid.model.torchvision_weights import timm_weights
+from reid.checkpoints.torchvision import timm_weights
+from reid.config.root import PackagedWeights
 
 
 class Settings(Section):

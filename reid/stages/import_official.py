@@ -6,13 +6,13 @@ from pathlib import Path
 
 import yaml
 
+from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.provenance import provenance
-from parsing.config import Section
-from reid.config import Model, ModelInUse, load
-from reid.model.build import new_model, save_model
-from reid.model.released import Released, our_weights, read_released
-from reid.model.released_settings import differences
+from reid.checkpoints.official import Released, our_weights, read_released
+from reid.checkpoints.official_settings import differences
+from reid.checkpoints.store import new_model, save_model
+from reid.config.root import Model, ModelInUse, load
 
 
 class Settings(Section):

@@ -7,18 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.images import UnreadableImage, read_rgb
+from artefacts.manifest import SPLITS, ImageRow, write_manifest
 from artefacts.progress import track
-from parsing.config import Section
+from reid.config.dataset import ImageFolder, Name
 from reid.data import checks
-from reid.data.manifest import SPLITS, ImageRow, write_manifest
 from reid.data.readers import read_folder
 from reid.data.readers.files import contained
 from reid.data.readers.market1501 import name_of_drawn, read_index
 from reid.data.readers.names import JUNK
 from reid.data.readers.names import Name as ImageName
-from reid.dataset_config import ImageFolder, Name
 
 
 class ManifestConfig(Section):

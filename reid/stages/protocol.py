@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from artefacts.files import write_csv, write_json, write_text
+from artefacts.manifest import SPLITS, ImageRow, read_manifest
 from artefacts.provenance import provenance
-from reid.data.manifest import SPLITS, ImageRow, read_manifest
+from reid.config.dataset import Accepting
 from reid.data.protocol import Problem, Reach, problems, reaches
-from reid.data.protocol_report import report
-from reid.dataset_config import Accepting
+from reid.report.protocol import report
 
 KEPT = 100  # cases of a finding in the JSON file
 

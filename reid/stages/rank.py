@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from artefacts.config import Count, Section
 from artefacts.files import replacing, write_csv
-from parsing.config import Count, Section
-from reid.config import Matching
-from reid.evaluation.figure import FIRST, Figure
+from reid.config.root import Matching
+from reid.embeddings.store import Embeddings, reading
 from reid.evaluation.retrieval import Retrieval, retrieve
-from reid.evaluation.store import Embeddings, reading
+from reid.report.figures.ranking import FIRST, Figure
 
 HEADER = ("query", "average_precision", "place", "gallery", "distance", "correct", "compared")
 

@@ -12,17 +12,17 @@ import torch
 import yaml
 from PIL import Image
 
+from artefacts.config import must_be_one_of, overlaid
 from artefacts.errors import UserError
 from artefacts.files import replacing
-from parsing.config import must_be_one_of, overlaid
+from artefacts.manifest import DISTRACTOR, ImageRow, read_manifest
 from parsing.store import LabelFile
-from reid.config import Config, ModelInUse, load
+from reid.checkpoints.store import load_model
+from reid.config.root import Config, ModelInUse, load
 from reid.data.loading import embedding_loader
-from reid.data.manifest import DISTRACTOR, ImageRow, read_manifest
-from reid.evaluation.embed import embed
-from reid.evaluation.portrait import Seen, computed, portrait, ranking, remark, searched_for, stacked, stored
-from reid.evaluation.store import reading
-from reid.model.build import load_model
+from reid.embeddings.extract import embed
+from reid.embeddings.store import reading
+from reid.report.figures.single_image import Seen, computed, portrait, ranking, remark, searched_for, stacked, stored
 
 CONFIGURATION = [Path("config.yaml"), Path("paper.yaml")]  # as in workflow/Snakefile
 

@@ -5,10 +5,10 @@ import json
 import statistics
 from pathlib import Path
 
+from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.files import write_json
 from artefacts.provenance import provenance
-from parsing.config import Section
 
 
 class Summary(Section):

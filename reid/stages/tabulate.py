@@ -4,12 +4,12 @@ import argparse
 import json
 from pathlib import Path
 
+from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.files import write_text
-from parsing.config import Section
-from reid.config import Table
-from reid.table_formats import comma_separated, markdown, tex
-from reid.tables import lines
+from reid.config.root import Table
+from reid.report.table_formats import comma_separated, markdown, tex
+from reid.report.tables import lines
 
 
 class Settings(Section):

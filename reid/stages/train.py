@@ -15,18 +15,18 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, set_seed
 from pydantic import Field
 
+from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.files import replacing
 from artefacts.gpus import take_gpus
+from artefacts.manifest import read_manifest
 from artefacts.processor import compute_on
 from artefacts.provenance import provenance
 from artefacts.state import State, fingerprint, working_state
-from parsing.config import Section
 from parsing.store import LabelFile
-from reid.config import Head, Model, Training
+from reid.checkpoints.store import new_model, save_model
+from reid.config.root import Head, Model, Training
 from reid.data.loading import training_loader
-from reid.data.manifest import read_manifest
-from reid.model.build import new_model, save_model
 from reid.training.distributed import GRACE, run_in_processes
 from reid.training.loop import train
 from reid.training.trackers import Watch, asked_for

@@ -2,7 +2,7 @@
 
 import math
 
-from reid.config import Training
+from reid.config.root import Training
 
 
 def learning_rate(epoch: float, settings: Training) -> float:

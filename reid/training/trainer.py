@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from artefacts.errors import UserError
-from reid.config import Model
+from reid.config.root import Model
 from reid.data.samples import TrainingBatch, normalised, shares
 from reid.losses.gilt import objective
 from reid.model.attention import visible_parts
 from reid.model.bpbreid import BPBReID
+from reid.training.attention_targets import blended_labels_on_cells, labels_on_cells
 from reid.training.distributed import whole_batch
-from reid.training.labels import blended_labels_on_cells, labels_on_cells
 from reid.training.schedule import learning_rate
 
 History = list[dict[str, float]]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import yaml
 
-from parsing.config import overlaid
-from reid.config import Config, load
+from artefacts.config import overlaid
+from reid.config.root import Config, load
 
 PROJECT = Path(__file__).resolve().parents[2]
 

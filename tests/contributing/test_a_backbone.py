@@ -2,8 +2,8 @@ import torch
 from timm.models import FeatureInfo, register_model
 from torch import nn
 
-from reid.config import Model
-from reid.model.build import new_model
+from reid.checkpoints.store import new_model
+from reid.config.root import Model
 from tests.contributing.conftest import configured
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import yaml
 
-from parsing.masks import MaskMaker
+from parsing.labels.label_maps import MaskMaker
 from parsing.schemes import part_scheme
 from tests.contributing.conftest import configured
 

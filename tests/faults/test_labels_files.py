@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from artefacts.errors import UserError
-from parsing.seal import USER_BLOCK, sealed
+from parsing.integrity import USER_BLOCK, sealed
 from parsing.store import FieldFile, LabelFile
 from tests.labelling import field_row, write_field_rows
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from artefacts.errors import UserError
+from artefacts.manifest import read_manifest
 from parsing.store import LabelFile
 from reid.data.loading import embedding_loader, training_loader
-from reid.data.manifest import read_manifest
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from artefacts.errors import UserError
+from artefacts.manifest import ImageRow, read_manifest, write_manifest
 from reid.data.checks import check_counts
-from reid.data.manifest import ImageRow, read_manifest, write_manifest
 from reid.data.readers.market1501 import name_of_drawn
 from tests.people import stage
 

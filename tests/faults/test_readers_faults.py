@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from artefacts.errors import UserError
-from reid.config import load
+from reid.config.root import load
 from tests.datasets import put, write_lists, write_table
 from tests.people import stage
 

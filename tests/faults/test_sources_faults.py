@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from artefacts.errors import UserError
-from parsing.sources import Source, read_sources
+from artefacts.manifest import Source, read_sources
 
 
 def refusal(path: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from parsing.seal import USER_BLOCK
+from parsing.integrity import USER_BLOCK
 
 STORAGES = 4  # of each torch file, as many zeros as a storage of any input may ask for
 STORED = bytes(4096)

@@ -11,29 +11,28 @@ import torch
 import yaml
 from PIL import Image
 
+from artefacts.config import overlaid
 from artefacts.errors import UserError
 from artefacts.images import UnreadableImage, read_numbers, read_rgb
+from artefacts.manifest import ImageRow, read_manifest, read_sources, write_manifest
 from artefacts.state import State
-from parsing.checkpoints import load_network
-from parsing.config import overlaid
 from parsing.conversion.coco import KeypointReader
 from parsing.conversion.confidence import ConfidenceReader
+from parsing.conversion.config import ConfidenceFiles, KeypointFiles, PartFiles
+from parsing.conversion.label_files import UnusableLabels
 from parsing.conversion.part_images import PartReader
-from parsing.conversion.sources import UnusableLabels
-from parsing.conversion_config import ConfidenceFiles, KeypointFiles, PartFiles
-from parsing.overrides import read_overrides
-from parsing.seal import FIELDS, LABELS, USER_BLOCK, VERSIONS
-from parsing.sources import read_sources
+from parsing.integrity import FIELDS, LABELS, USER_BLOCK, VERSIONS
+from parsing.labels.overrides import read_overrides
+from parsing.pifpaf.checkpoints import load_network
 from parsing.store import FieldFile, LabelFile, write_labels
-from reid.config import Backbone, Model, load
-from reid.data.manifest import ImageRow, read_manifest, write_manifest
+from reid.checkpoints.official import read_released
+from reid.checkpoints.store import load_model, new_model, save_model
+from reid.config.dataset import Options
+from reid.config.root import Backbone, Model, load
 from reid.data.readers.msmt17 import read_msmt17
 from reid.data.readers.posetrack import read_occluded_posetrack
 from reid.data.readers.table import read_table
-from reid.dataset_config import Options
-from reid.evaluation.store import reading
-from reid.model.build import load_model, new_model, save_model
-from reid.model.released import read_released
+from reid.embeddings.store import reading
 from tests import embeddings
 from tests.converting import LIP
 from tests.fuzz.foreign import in_zip, released_pickle, sealed_content, state_pickle
@@ -289,7 +288,7 @@ def backbones(folder: Path) -> Iterator[bytes]:
 
 
 def read_backbone(path: Path) -> object:
-    from reid.model.build import _weighted_backbone
+    from reid.checkpoints.store import _weighted_backbone
 
     return _weighted_backbone(Backbone(name="test_resnet", levels=(-1,), weights=str(path), last_stride=None), (64, 32))
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from artefacts.errors import UserError
-from reid.config import Backbone as Entry
+from reid.config.root import Backbone as Entry
 from reid.model.backbone import Backbone, build_backbone
 from reid.model.ibn import InstanceBatchNorm
 from tests.appearance import whole

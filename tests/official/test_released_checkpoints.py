@@ -11,12 +11,12 @@ import torch
 
 from artefacts.command import run
 from artefacts.errors import UserError
-from reid.config import ModelInUse
+from reid.checkpoints.official import our_weights, read_released
+from reid.checkpoints.official_settings import differences
+from reid.checkpoints.store import load_model
+from reid.config.root import ModelInUse
 from reid.data.samples import TestBatch, normalised
-from reid.evaluation.embed import embed
-from reid.model.build import load_model
-from reid.model.released import our_weights, read_released
-from reid.model.released_settings import differences
+from reid.embeddings.extract import embed
 from tests.official import released
 
 IDENTITIES = 11

@@ -6,11 +6,11 @@ import math
 import pytest
 import torch
 
-from reid.config import Model
+from reid.checkpoints.store import load_model, new_model, save_model
+from reid.config.root import Model
 from reid.model.appearance import AppearanceMap
 from reid.model.attention import NormalisedPartClassifier, attention_maps, foreground_map
 from reid.model.bpbreid import pool_embeddings
-from reid.model.build import load_model, new_model, save_model
 from reid.model.pooling import Reduction
 from tests.appearance import whole
 

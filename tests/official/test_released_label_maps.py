@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from parsing.masks import MaskMaker
+from parsing.labels.label_maps import MaskMaker
 from parsing.schemes import UNKNOWN, part_scheme
-from reid.training.labels import blended_labels_on_cells, labels_on_cells
+from reid.training.attention_targets import blended_labels_on_cells, labels_on_cells
 
 NOTHING = torch.zeros(1, 4, 2, dtype=torch.uint8)
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from reid.config import Matching, Model, ModelInUse, Visibility
+from reid.checkpoints.store import new_model
+from reid.config.root import Matching, Model, ModelInUse, Visibility
 from reid.data.samples import TestBatch, normalised
+from reid.embeddings.extract import embed
+from reid.embeddings.store import reading
 from reid.evaluation import distance
 from reid.evaluation.distance import largest_plus_one
-from reid.evaluation.embed import embed
 from reid.evaluation.retrieval import retrieve
-from reid.evaluation.store import reading
 from reid.model.attention import visible_parts
-from reid.model.build import new_model
 from tests.embeddings import fabricate, write
 
 QUERY, GALLERY = fabricate(1, 6), fabricate(2, 600)

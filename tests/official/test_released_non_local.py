@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from artefacts.errors import UserError
-from reid.config import Backbone as Entry
+from reid.checkpoints.store import _weighted_backbone
+from reid.config.root import Backbone as Entry
 from reid.model.backbone import build_backbone
-from reid.model.build import _weighted_backbone
 from reid.model.non_local import NonLocal
 
 

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from reid.config import Loss
+from reid.config.root import Loss
 from reid.losses.attention import body_part_attention_loss
 from reid.losses.gilt import identity_loss, objective, triplet_loss
 from reid.losses.triplet import (

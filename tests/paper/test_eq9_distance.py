@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artefacts.errors import UserError
-from reid.config import Matching
+from reid.config.root import Matching
+from reid.embeddings.store import reading
 from reid.evaluation import distance
 from reid.evaluation.distance import PartDistances, part_to_part_distance
 from reid.evaluation.matching import compared, compared_columns
-from reid.evaluation.store import reading
 from tests.embeddings import NAMES, fabricate, write
 
 QUERY, GALLERY = fabricate(1, 9), fabricate(2, 700)

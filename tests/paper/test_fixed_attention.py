@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from reid.config import Model
+from reid.checkpoints.store import new_model
+from reid.config.root import Model
 from reid.model.appearance import AppearanceMap
 from reid.model.attention import confidence_maps, stripe_maps
-from reid.model.build import new_model
 from reid.model.pooling import weighted_average
 from tests.appearance import whole
 

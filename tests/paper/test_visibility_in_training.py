@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from reid.config import Loss, Visibility
+from reid.config.root import Loss, Visibility
 from reid.losses.gilt import objective, triplet_loss
 from reid.losses.triplet import part_averaged_distances, visible_part_averaged_distances
 from reid.model.attention import visible_above, visible_by_argmax, visible_parts

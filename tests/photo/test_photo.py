@@ -17,7 +17,7 @@ from PIL import Image
 
 from parsing.schemes import UNKNOWN
 from parsing.store import FieldFile, LabelFile
-from reid.config import Config
+from reid.config.root import Config
 from tests.converting import write_json
 from tests.labelling import LABELS, SETTINGS, stage, write_manifest
 from tests.workflow.conftest import PROJECT

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from artefacts.errors import UserError
 from parsing.config import Labels, PartLabels
-from reid.config import Model, Synthetic, load
-from reid.data.synthetic.scenes import SUPERSAMPLED_SCENE, Camera
+from reid.config.root import Model, Synthetic, load
+from reid.synthetic.scenes import SUPERSAMPLED_SCENE, Camera
 from tests.people import PEOPLE as DRAWN
 
 LOSSLESS = {"attention_weight": 0.0, "attention_smoothing": 0.1, "attention_form": "paper", "identity": [],

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from artefacts.errors import UserError
-from reid.config import load
+from reid.config.root import load
 from tests.workflow.conftest import PROJECT, Workflow, write
 
 ENTRY = {"reader": "market1501", "root": "data/own", "scheme": "five"}

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from parsing.ground_truth import Truth
 from parsing.store import FieldFile, LabelFile
-from parsing.truth import Truth
 from tests.people import People
 from tests.workflow.conftest import copy_with_tiny_demo, real_run
 

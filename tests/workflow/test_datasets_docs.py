@@ -6,8 +6,8 @@ from typing import get_args
 import pytest
 import yaml
 
-from reid.config import load
-from reid.dataset_config import Dataset, Finding, Reader
+from reid.config.dataset import Dataset, Finding, Reader
+from reid.config.root import load
 from tests.workflow.conftest import PROJECT
 
 DOCS = (PROJECT / "docs/datasets.md").read_text(encoding="utf-8")

@@ -41,7 +41,7 @@ def test_installing_the_project_brings_its_console_scripts(tmp_path):
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--prefix", tmp_path / "installed"]
     subprocess.run([sys.executable, "-m", "pip", "install", *options, tmp_path / "source"], check=True)
     assert {path.name for path in (tmp_path / "installed/bin").iterdir()} == set(SCRIPTS)
-    assert list((tmp_path / "installed").rglob("reid/published.json"))
+    assert list((tmp_path / "installed").rglob("reid/report/published.json"))
 
 
 def test_continuous_integration_runs_what_ci_run_runs():

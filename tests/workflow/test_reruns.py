@@ -104,7 +104,7 @@ def test_what_is_allowed_is_said_in_the_protocol_and_reruns_nothing_else(workflo
 
 @pytest.mark.slow
 def test_the_words_of_the_protocol_rerun_nothing_else(workflow):
-    add_statement(workflow.folder / "reid/data/protocol_report.py")
+    add_statement(workflow.folder / "reid/report/protocol.py")
     assert workflow.planned().rules == {"protocol"}
 
 

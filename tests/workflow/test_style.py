@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reid.config import json_schema
+from reid.config.root import json_schema
 
 PROJECT = Path(__file__).resolve().parents[2]
 

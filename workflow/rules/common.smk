@@ -31,7 +31,7 @@ from artefacts.errors import UserError
 from artefacts.files import sha256_of
 from artefacts.provenance import code_digest
 from parsing.config import Checkpoint, PartLabels
-from reid.config import ImageFolder, Model, ModelInUse, datasets_of, load
+from reid.config.root import ImageFolder, Model, ModelInUse, datasets_of, load
 
 SO_FAR = ".so_far"  # behind a table's name: of what was run, without running anything
 

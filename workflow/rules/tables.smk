@@ -26,7 +26,7 @@ rule tabulate:
     params:
         config=tabulate_slice,
         code=code_digest("reid.stages.tabulate"),
-        published=sha256_of(PROJECT / "reid" / "published.json"),
+        published=sha256_of(PROJECT / "reid" / "report" / "published.json"),
         found=metrics_found,
         digests=lambda wildcards: [sha256_of(path) for path in metrics_found(wildcards)],
     message:

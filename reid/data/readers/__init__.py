@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from artefacts.errors import UserError
-from reid.data.manifest import DISTRACTOR
+from artefacts.manifest import DISTRACTOR
+from reid.config.dataset import ImageFolder, Split
 from reid.data.readers.division import divided
 from reid.data.readers.market1501 import read_market1501
 from reid.data.readers.msmt17 import read_msmt17
@@ -13,7 +14,6 @@ from reid.data.readers.occluded import OCCLUDED_REID, P_DUKEMTMC, partial_reid, 
 from reid.data.readers.own import Found, read_folders, read_names
 from reid.data.readers.posetrack import read_occluded_posetrack
 from reid.data.readers.table import read_table
-from reid.dataset_config import ImageFolder, Split
 
 
 def read_folder(folder: ImageFolder, wanted: Sequence[str], name: str) -> list[Name]:

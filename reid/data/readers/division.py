@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from artefacts.errors import UserError
+from reid.config.dataset import Split
 from reid.data.readers.own import Found
-from reid.dataset_config import Split
 
 PAIR = 2  # images that an identity needs to be trained on or searched for
 

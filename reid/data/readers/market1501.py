@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from artefacts.errors import UserError
-from reid.data.manifest import DISTRACTOR
+from artefacts.manifest import DISTRACTOR
 from reid.data.readers.files import SUFFIXES, images_below, located
 from reid.data.readers.names import Name
 

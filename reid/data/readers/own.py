@@ -5,8 +5,8 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from artefacts.errors import UserError
+from reid.config.dataset import Options
 from reid.data.readers.files import SUFFIXES, images_below
-from reid.dataset_config import Options
 
 SPLITS = {
     "train": "train", "bounding_box_train": "train", "query": "query", "gallery": "gallery",

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from artefacts.errors import UserError
 from artefacts.files import is_inside
+from reid.config.dataset import Options
 from reid.data.readers.own import Found, split_of
-from reid.dataset_config import Options
 
 COLUMNS = ("path", "identity", "camera", "split")
 SEPARATORS = ",;\t"

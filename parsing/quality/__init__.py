@@ -1,0 +1,1 @@
+"""What labels are worth, in numbers and as a contact sheet."""

@@ -1,0 +1,82 @@
+"""The settings of a released checkpoint, compared with those of a model entry."""
+
+from collections.abc import Mapping
+
+from reid.config.root import ModelInUse
+
+BACKBONES = {"resnet50": "resnet50", "hrnet_w32": "hrnet32"}  # timm's name -> the released code's
+EMBEDDINGS = {"global": "globl", "foreground": "foreg", "concatenated": "conct", "parts": "parts"}
+
+
+def differences(theirs: Mapping, model: ModelInUse) -> list[str]:
+    """What a released checkpoint was trained or is evaluated with in another way than `model` says.
+
+    One text each, which names their key with both values. Keys that the file does not have are not compared.
+    """
+    found = []
+    for key, ours in in_their_words(model).items():
+        value = _at(theirs, key)
+        if value is not None and _plain(value) != _plain(ours):
+            found.append(f"{key} is {value!r}, not {ours!r}")
+    return found
+
+
+def in_their_words(model: ModelInUse) -> dict[str, object]:
+    """The settings that the configuration of the released code would have for a model of ours, by its keys."""
+    head, training, bpbreid = model.head, model.training, "model.bpbreid"
+    resnet = {f"{bpbreid}.last_stride": model.backbone.last_stride} if model.backbone.name == "resnet50" else {}
+    return {
+        "data.height": model.size[0],
+        "data.width": model.size[1],
+        "data.transforms": _transforms(model),
+        f"{bpbreid}.backbone": BACKBONES.get(model.backbone.name, model.backbone.name),
+        f"{bpbreid}.learnable_attention_enabled": head.attention == "learned",
+        f"{bpbreid}.pooling": "gwap",
+        f"{bpbreid}.normalization": "identity",
+        f"{bpbreid}.dim_reduce": "after_pooling" if head.reduction else "none",
+        f"{bpbreid}.dim_reduce_output": head.reduction or None,
+        f"{bpbreid}.test_embeddings": [_compared(name, model) for name in ("foreground", "parts")],
+        f"{bpbreid}.test_use_target_segmentation": "none",
+        f"{bpbreid}.testing_binary_visibility_score": model.visibility.rule == "argmax",
+        "train.max_epoch": training.epochs,
+        "train.lr": training.learning_rate,
+        "train.weight_decay": training.weight_decay,
+        "train.stepsize": training.milestones,
+        "train.gamma": training.decay,
+        "train.batch_size": training.identities * training.images,
+        "sampler.num_instances": training.images,
+        **resnet,
+        **_losses(model),
+    }
+
+
+def _losses(model: ModelInUse) -> dict[str, object]:
+    loss, weights = model.loss, "loss.part_based.weights"
+    triplets = {name: loss.triplet_weights.get(name, 1.0) for name in loss.triplet}
+    return {
+        "loss.triplet.margin": loss.margin,
+        f"{weights}.pixls.ce": loss.attention_weight,
+        **{f"{weights}.{theirs}.id": float(ours in loss.identity) for ours, theirs in EMBEDDINGS.items()},
+        **{f"{weights}.{theirs}.tr": triplets.get(ours, 0.0) for ours, theirs in EMBEDDINGS.items()},
+    }
+
+
+def _transforms(model: ModelInUse) -> list[str]:
+    done = {"rc": model.augmentation.padding, "re": model.augmentation.erasing, "rf": model.augmentation.flip}
+    return [name for name, strength in done.items() if strength]
+
+
+def _compared(name: str, model: ModelInUse) -> str:
+    return f"bn_{EMBEDDINGS[name]}" if name in model.after_bnneck else EMBEDDINGS[name]
+
+
+def _at(settings: Mapping, key: str) -> object:
+    """The value of a dotted key, None where it is not there."""
+    value: object = settings
+    for step in key.split("."):
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value
+
+
+def _plain(value: object) -> object:
+    return sorted(value) if isinstance(value, list | tuple) else value

@@ -1,0 +1,1 @@
+"""The configuration: names, types and bounds of every key of the configuration files (`root.Config`)."""

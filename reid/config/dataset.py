@@ -1,0 +1,133 @@
+"""The configuration of datasets: where they are, how they are drawn, labelled and trained. Part of `reid.config`."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from artefacts.config import Count, Section, Share, named_once
+from parsing.conversion.config import LabelsFrom
+
+Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Seeds = Annotated[list[Annotated[int, Field(ge=0)]], AfterValidator(named_once)]
+Reader = Literal[
+    "market1501", "occluded_reid", "partial_reid", "p_dukemtmc", "msmt17", "occluded_posetrack",
+    "names", "folders", "table",
+]  # fmt: skip
+OWN = ("names", "folders", "table")  # readers of images that follow no published layout
+TAKEN = {
+    "market1501": {"distractor_folder"},
+    "partial_reid": {"queries"},
+    "names": {"pattern", "distractor_identity"},
+    "folders": {"pattern", "distractor_identity"},
+    "table": {"file", "distractor_identity"},
+}  # options of each reader
+NEEDED = {"names": ("pattern", "identity"), "folders": (None, "camera"), "table": ("file", None)}  # option, its group
+Finding = Literal[
+    "absent", "one_camera", "no_cameras", "shared_identities", "copies", "contradictions", "single_images"
+]  # what stage protocol may find wrong, beside unreadable images, about which `labels.unreadable` decides
+
+
+class Synthetic(Section):
+    """A dataset that the workflow draws itself (rule draw)."""
+
+    seed: int
+    identities: Annotated[int, Field(ge=4)]  # the first half trains
+    images: Count  # of each identity
+    cameras: Annotated[int, Field(ge=1, le=99)]
+    distractors: Annotated[int, Field(ge=0)]  # gallery images of people who are no query, identity 0000
+    junk: Annotated[int, Field(ge=0)]  # images of identity -1, which no protocol uses
+    width: Count
+    height: Count
+    crowd: Share  # of images with a person in the back
+    occlusion: Share  # how much of a query's body is hidden: 0 = a part or two, 1 = more than half
+
+    @model_validator(mode="after")
+    def _backgrounds_can_be_cut(self) -> "Synthetic":
+        if int(self.width * 1.15 * 256 / self.height) > 640:  # the widest window of a camera's place (synthetic.scenes)
+            raise ValueError(f"height {self.height}: must be at least 0.46 of the width, {self.width}")
+        return self
+
+
+def _compiled(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"is no regular expression ({error}); put it into single quotes") from None
+    return pattern
+
+
+class Options(Section):
+    """What a reader wants to know beside the root; each key belongs to the readers named."""
+
+    pattern: Annotated[str, AfterValidator(_compiled)] | None = None  # names: of an image's path; folders: within one
+    file: str | None = None  # table: CSV or Parquet with the columns path, identity and, if known, camera and split
+    distractor_identity: str | None = None  # names, folders, table: the identity that stands for nobody in particular
+    distractor_folder: str | None = None  # market1501: a folder of more people who are no query, as of the 500k
+    queries: Literal["partial", "occluded"] | None = None  # partial_reid: which of its two kinds; null = partial
+
+
+class Split(Section):
+    """How images are divided where they do not say it themselves: by identity, then by camera."""
+
+    train: Share = 0.5  # of the identities with at least two images
+    queries: Count = 1  # images of each identity and camera; one at least stays in the gallery
+    seed: int = 0
+
+
+class ImageFolder(Section):
+    """Where a dataset lies, how its names are read, and what must be there (stage manifest)."""
+
+    reader: Reader
+    root: str  # folder, relative to where snakemake runs
+    options: Options = Options()  # of the reader
+    split: Split | None = None  # names, folders, table
+    trains_on: Name | None = None  # dataset whose training half serves, where this one has none
+    expected: dict[Literal["train", "query", "gallery"], Count] = {}  # images of a complete copy
+
+    @model_validator(mode="after")
+    def _options_are_the_reader_s(self) -> "ImageFolder":
+        given = {name for name, value in self.options if value is not None}
+        for name in sorted(given - TAKEN.get(self.reader, set())):
+            readers = [reader for reader, taken in TAKEN.items() if name in taken]
+            raise ValueError(f"options.{name}: is an option of reader {' or '.join(readers)}, not of {self.reader}")
+        needed, group = NEEDED.get(self.reader, (None, None))
+        if needed and needed not in given:
+            raise ValueError(f"options.{needed}: is missing; reader {self.reader} cannot do without it")
+        pattern = self.options.pattern
+        if pattern and group not in re.compile(pattern).groupindex:
+            raise ValueError(f"options.pattern: has no group (?P<{group}>…), which tells the {group} of an image")
+        if self.split and self.reader not in OWN:
+            raise ValueError(f"split: {self.reader} is split as published; remove it, or use reader {' or '.join(OWN)}")
+        return self
+
+
+class Accepting(Section):
+    """What may be wrong with the dataset `name` (stages protocol and check)."""
+
+    name: Name
+    allow: list[Finding]
+    unreadable: Literal["fail", "leave_out"]  # of `labels`
+
+    def accepts(self, finding: str) -> bool:
+        """Whether this finding does not stop the workflow."""
+        return finding in self.allow or (finding == "unreadable" and self.unreadable == "leave_out")
+
+
+class Dataset(ImageFolder):
+    """A dataset, and how it is labelled and trained."""
+
+    scheme: Name  # entry of `schemes`
+    pifpaf: Name | None = None  # entry of `pifpaf`, which labels it; null: `labels_from`
+    labels_from: LabelsFrom | None = None  # labels that another program made; null: `pifpaf`
+    seeds: Seeds = [1]  # one training each; results are their mean and spread
+    allow: list[Finding] = []  # findings of protocol.md that do not stop the workflow
+    gate: dict[Literal["labelled", "visible_parts", "unreadable", "ambiguous"], float | None] = {}  # over labels.gate
+    target_overrides: str | None = None  # CSV of targets that a person named: key, x, y in pixels
+    synthetic: Synthetic | None = None
+
+    @model_validator(mode="after")
+    def _labels_have_one_source(self) -> "Dataset":
+        if (self.pifpaf is None) == (self.labels_from is None):
+            raise ValueError("name either a pifpaf entry or labels_from, and not both")
+        return self

@@ -1,0 +1,249 @@
+"""The configuration of the whole workflow: names, types and bounds of everything in `config.yaml`.
+
+One frozen model, which refuses unknown keys. The JSON Schema that Snakemake validates is generated from it
+(`python -m reid.config.root`). This module imports nothing heavy, since every dry run loads it.
+"""
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic.json_schema import GenerateJsonSchema
+
+from artefacts.config import EMBEDDINGS, Count, Section, Size, must_be_one_of, overlaid
+from artefacts.errors import UserError, first_problem
+from parsing.config import Gate, Labels, PifPaf, Precision, Scheme
+from parsing.conversion.config import Parser
+from reid.config.dataset import Dataset, ImageFolder, Name, Synthetic  # noqa: F401 - importers find all types here
+from reid.config.report import Matching, Pictures, Row, Table, datasets_of  # noqa: F401 - as above
+from reid.config.training import Augmentation, Loss, Training, Visibility
+
+TAKEN = {"datasets": {"pifpaf", "tables"}, "models": {"source", "parsing"}, "schemes": {"fields"}}
+
+
+class Backbone(Section):
+    """A timm feature extractor."""
+
+    name: str  # timm model name
+    weights: str | None = None  # "imagenet", a path, or null: from scratch
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of a path
+    levels: tuple[int, ...] = (-1,)  # timm's feature levels that are fused, finest first; -1 = the last
+    last_stride: Literal[1, 2] | None = None  # of a ResNet's last level; null = as timm builds it
+    non_local: bool = False  # non-local blocks in a ResNet's second and third level, as released with IBN-a
+    ibn: Literal["a"] | None = None  # instance beside batch normalisation in a ResNet's first three levels [16]
+
+    @model_validator(mode="after")
+    def _ibn_has_weights_of_its_own(self) -> "Backbone":
+        if self.ibn and self.weights == "imagenet":
+            raise ValueError("timm has no ImageNet weights with `ibn`; set weights to the path of a file, or to null")
+        return self
+
+    @model_validator(mode="after")
+    def _levels_ascend(self) -> "Backbone":
+        known = [level for level in sorted(set(self.levels)) if level >= 0]
+        if self.levels != (-1,) and (not known or list(self.levels) != known):
+            raise ValueError(f"levels {list(self.levels)}: must ascend from 0 or more, each named once, or be [-1]")
+        return self
+
+
+class PackagedWeights(Section):
+    """ImageNet weights inside a Python package, under the names of torchvision (rule import_backbone)."""
+
+    package: str  # as pip knows it
+    file: str  # inside the package
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    torchvision: str  # the torchvision network whose parameter names the file has
+
+
+class Head(Section):
+    """How attention and embeddings come from the appearance map (Sections 3.1 and 3.2)."""
+
+    attention: Literal["learned", "labels", "stripes"] = "learned"  # or fixed: PifPaf's (Table 2), PCB's [23]
+    stripes: Count | None = None  # K of `attention: stripes`
+    part_classifier: Literal["plain", "normalised"] = "plain"  # Eq. 1; or BatchNorm before it, and a bias
+    foreground_pooling: Literal["weighted", "mean"] = "weighted"  # Eq. 3; or the mean over cells of mask x feature
+    reduction: Count | None = None  # channels of an embedding behind Linear, BatchNorm, ReLU; null = the backbone's
+
+    @property
+    def stripe_names(self) -> list[str]:
+        """Names of the parts, where they are not those of a part scheme."""
+        return [f"stripe_{number}" for number in range(1, 1 + (self.stripes or 0))]
+
+    @model_validator(mode="after")
+    def _stripes_are_counted(self) -> "Head":
+        if (self.attention == "stripes") != bool(self.stripes):
+            raise ValueError("`attention: stripes` and a number of `stripes` belong together; give both or neither")
+        return self
+
+
+class Model(Section):
+    """What a training depends on (stage train)."""
+
+    recipe: Name
+    size: Size  # network input
+    backbone: Backbone
+    head: Head = Head()
+    after_bnneck: list[Literal["global", "foreground"]]  # embeddings taken after their BNNeck when compared
+    augmentation: Augmentation
+    loss: Loss
+    training: Training
+
+    @property
+    def asks_for_confidences(self) -> bool:
+        """Whether training reads the parts' confidences beside the label maps."""
+        return self.head.attention == "labels" or self.loss.attention_labels == "blended"
+
+    @model_validator(mode="after")
+    def _fixed_attention_is_not_learnt(self) -> "Model":
+        if self.head.attention != "learned" and self.loss.attention_weight:
+            raise ValueError(f"attention {self.head.attention!r} is not learnt; set loss.attention_weight to 0.0")
+        return self
+
+
+class ModelInUse(Model):
+    """A trained model and how it is computed and its attention is read (stage embed)."""
+
+    visibility: Visibility
+    embedding_precision: Precision  # of the backbone when images are embedded
+
+
+class ModelEntry(ModelInUse):
+    """A model with its part scheme and the matchings that it is reported under."""
+
+    scheme: Name | None = None  # part scheme; null = its dataset's
+    matching: Name  # entry of `matchings` behind metrics.json
+    also: list[Name]  # further entries of `matchings` reported in metrics.json
+
+
+class Config(Section):
+    """All of `config.yaml`."""
+
+    schemes: dict[Name, Scheme]
+    pifpaf: dict[Name, PifPaf]
+    parsers: dict[Name, Parser] = {}
+    labels: Labels
+    datasets: dict[Name, Dataset]
+    backbones: dict[Name, PackagedWeights]
+    recipes: dict[Name, dict]
+    models: dict[Name, dict]
+    matchings: dict[Name, Matching]
+    pictures: Pictures
+    tables: dict[Name, Table]
+
+    @model_validator(mode="after")
+    def _datasets_fit(self) -> "Config":
+        for name, dataset in self.datasets.items():
+            must_be_one_of(f"datasets.{name}.scheme", dataset.scheme, self.schemes)
+            if dataset.pifpaf:
+                must_be_one_of(f"datasets.{name}.pifpaf", dataset.pifpaf, self.pifpaf)
+            elif dataset.labels_from.kind == "part_png":
+                must_be_one_of(f"datasets.{name}.labels_from.parser", dataset.labels_from.parser, self.parsers)
+            if dataset.trains_on:
+                trained = [other for other, entry in self.datasets.items() if not entry.trains_on]
+                must_be_one_of(f"datasets.{name}.trains_on (a dataset without it)", dataset.trains_on, trained)
+            self.gate(name)
+            if dataset.synthetic and dataset.root != f"results/{name}/source":
+                raise ValueError(f"datasets.{name}.root: must be results/{name}/source, where the workflow draws it")
+        drawn = [name for name, dataset in self.datasets.items() if dataset.synthetic]
+        for name, network in self.pifpaf.items():
+            if network.training:
+                must_be_one_of(f"pifpaf.{name}.train_on", network.train_on, drawn)
+                must_be_one_of(f"pifpaf.{name}.validate_on", network.validate_on, drawn)
+        return self
+
+    @model_validator(mode="after")
+    def _matchings_fit(self) -> "Config":
+        parts = [part for scheme in self.schemes.values() for part in scheme.parts]
+        stripes = [part for name in self.models for part in self.model(name).head.stripe_names]
+        known = dict.fromkeys([*EMBEDDINGS, *parts, *stripes])
+        for name, matching in self.matchings.items():
+            for embedding in matching.embeddings:
+                must_be_one_of(f"matchings.{name}.embeddings", embedding, known)
+        for name in self.models:
+            if self.model(name).scheme:
+                must_be_one_of(f"models.{name}.scheme", self.model(name).scheme, self.schemes)
+            for matching in self._matchings_of(name):
+                must_be_one_of(f"models.{name}", matching, self.matchings)
+        return self
+
+    @model_validator(mode="after")
+    def _rows_are_reported(self) -> "Config":
+        for name, table in self.tables.items():
+            if table.reference:
+                must_be_one_of(f"tables.{name}.reference", table.reference, [row["label"] for row in table.rows])
+            for number, row in enumerate(table.rows):
+                where, model = f"tables.{name}.rows.{number}", row["model"]
+                must_be_one_of(f"{where}.model", model, self.models)
+                for dataset in datasets_of(row):
+                    must_be_one_of(f"{where}.dataset", dataset, self.datasets)
+                    entries = self._matchings_of(model)
+                    reported = [one for matching in entries for one in self._reports(matching, model, dataset)]
+                    must_be_one_of(f"{where}.matching (models.{model}.also)", row["matching"], reported)
+        return self
+
+    def _matchings_of(self, model: str) -> list[str]:
+        return list(dict.fromkeys([self.model(model).matching, *self.model(model).also]))
+
+    def scheme_of(self, model: str, dataset: str) -> str:
+        """The part scheme that a model knows on a dataset: its own, or that of the dataset that it trains on."""
+        return self.model(model).scheme or self.datasets[self.datasets[dataset].trains_on or dataset].scheme
+
+    def _reports(self, name: str, model: str, dataset: str) -> list[str]:
+        """Names of the results of matching `name` of a model: its own or, `separately`, one an embedding."""
+        parts = self.model(model).head.stripe_names or self.schemes[self.scheme_of(model, dataset)].parts
+        embeddings, separately = self.matchings[name].embeddings, self.matchings[name].separately
+        for one in embeddings:
+            must_be_one_of(f"matchings.{name}.embeddings (datasets.{dataset})", one, [*EMBEDDINGS, *parts])
+        single = [one for item in embeddings for one in (parts if item == "parts" else [item])]
+        return [f"{name}/{one}" for one in single] if separately else [name]
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> "Config":
+        for key, taken in TAKEN.items():
+            for name in taken & getattr(self, key).keys():
+                raise ValueError(f"{key}.{name}: this name is taken by a folder or file of results/")
+        return self
+
+    def gate(self, dataset: str) -> Gate:
+        """What the labels of a dataset must be like: its own limits laid over those of `labels`."""
+        limits = self.labels.gate.model_dump() | self.datasets[dataset].gate
+        try:
+            return Gate.model_validate(limits)
+        except ValidationError as error:
+            raise ValueError(f"datasets.{dataset}.gate: {first_problem(error)}") from None
+
+    def model(self, name: str) -> ModelEntry:
+        """The model entry `name` laid over its `extends` entry and its recipe."""
+        entry = self._resolved(name, ())
+        must_be_one_of(f"models.{name}.recipe", entry.get("recipe"), self.recipes)
+        try:
+            return ModelEntry.model_validate_json(json.dumps(overlaid(self.recipes[entry["recipe"]], entry)))
+        except ValidationError as error:
+            raise ValueError(f"models.{name}: {first_problem(error)}") from None
+
+    def _resolved(self, name: str, seen: tuple[str, ...]) -> dict:
+        if name in seen:
+            raise ValueError(f"models.{seen[0]}: `extends` goes round in a circle through {name!r}")
+        entry = dict(self.models[name])
+        base = entry.pop("extends", None)
+        if base is None:
+            return entry
+        must_be_one_of(f"models.{name}.extends", base, self.models)
+        return overlaid(self._resolved(base, (*seen, name)), entry)
+
+
+def load(content: dict) -> Config:
+    """The validated configuration. Raises UserError, naming the first wrong key, if there is one."""
+    try:
+        return Config.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        raise UserError(f"config.yaml: {first_problem(error)}") from None
+
+
+def json_schema() -> dict:
+    """JSON Schema of `config.yaml`, kept in workflow/schemas/config.schema.json."""
+    return {"$schema": GenerateJsonSchema.schema_dialect, **Config.model_json_schema()}
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2))

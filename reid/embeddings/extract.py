@@ -1,0 +1,42 @@
+"""Embeddings of images by a trained network."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reid.config.root import ModelInUse
+from reid.data.samples import TestBatch, normalised, shares
+from reid.embeddings.store import Split
+from reid.model.attention import visible_parts
+from reid.model.bpbreid import BPBReID, Output
+
+
+@torch.inference_mode()
+def embed(network: BPBReID, batch: TestBatch, settings: ModelInUse, device: torch.device) -> Split:
+    """What is compared of a batch: global, foreground and K part embeddings with visibility, score and attention.
+
+    Stripes (PCB) are always visible. The head computes in float32, also where the backbone's precision is bfloat16.
+    """
+    images = normalised(batch.images.to(device)).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(device.type, torch.bfloat16, enabled=settings.embedding_precision == "bfloat16"):
+        output = network(images, shares(batch.confidences, device))
+    scores = output.attention[:, 1:].amax(dim=(2, 3))
+    holistic = torch.ones(len(scores), 2, device=device)
+    visible = visible_parts(output.attention, settings.visibility) | (settings.head.attention == "stripes")
+    return Split(
+        key=batch.keys,
+        features=compared_features(output, settings.after_bnneck).float().cpu().numpy(),
+        visibility=torch.cat([holistic.bool(), visible], dim=1).cpu().numpy(),
+        score=torch.cat([holistic, scores], dim=1).float().cpu().numpy(),
+        identity=batch.identities.numpy(),
+        camera=batch.cameras.numpy(),
+        attention=(output.attention * 255).round().to(torch.uint8).cpu().numpy().astype(np.uint8),
+    )
+
+
+def compared_features(output: Output, after_bnneck: list[str]) -> Tensor:
+    """Global, foreground and part embeddings [N, K + 2, C], those named `after_bnneck` taken behind their BNNeck."""
+    holistic = [
+        (output.necked if name in after_bnneck else output.embeddings)[name] for name in ("global", "foreground")
+    ]
+    return torch.cat([torch.stack(holistic, dim=1), output.embeddings["parts"]], dim=1)

@@ -1,0 +1,153 @@
+"""A synthetic dataset in the Market-1501 layout, with ground truth beside it."""
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from reid.synthetic.people import COCO_KEYPOINTS, PARTS, draw_identity, draw_pose, dress
+from reid.synthetic.render import Canvas, View
+from reid.synthetic.scenes import Camera, draw_occluder
+
+FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
+MAX_PEOPLE = 3  # in one image: who stands behind, the target, who stands in front
+TARGET = 1  # owner number of the target on the canvas; others count on from it
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One image to be drawn: Market-1501 identity number (-1 junk, 0 distractor), camera from 1, number in the set."""
+
+    split: str
+    identity: int
+    camera: int
+    number: int
+
+    @property
+    def key(self) -> str:
+        identity = "-1" if self.identity < 0 else f"{self.identity:04d}"
+        return f"{FOLDERS[self.split]}/{identity}_c{self.camera}s1_{self.number:06d}_01.jpg"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What all images of a dataset share: `size` (width, height), the share of images with a person in the back
+    (`crowd`), and how much of the queries' bodies is hidden (`occlusion`, 0..1)."""
+
+    seed: int
+    cameras: list[Camera]
+    size: tuple[int, int]
+    crowd: float
+    occlusion: float
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of a drawn image: `keypoints` [MAX_PEOPLE, 17, 3] (target first), `parts` [H, W] of the target."""
+
+    keypoints: np.ndarray
+    parts: np.ndarray
+    people: int
+
+
+def plan_shots(identities: int, images: int, cameras: int, distractors: int, junk: int) -> Iterator[Shot]:
+    """Who is seen where: the first half of the identities trains; of the others each camera gives one query."""
+    number = 0
+    for identity in range(1, identities + 1):
+        trains = identity <= identities // 2
+        for image in range(images):
+            number += 1
+            asked = not trains and image < cameras
+            yield Shot("train" if trains else "query" if asked else "gallery", identity, image % cameras + 1, number)
+    for identity, count in ((0, distractors), (-1, junk)):
+        for image in range(count):
+            number += 1
+            yield Shot("gallery", identity, image % cameras + 1, number)
+
+
+def draw_shot(shot: Shot, scene: Scene):
+    """The picture of one shot, as an image, with its truth.
+
+    Queries are heavily occluded; of the others one in four is, lightly.
+    """
+    seed, size = scene.seed, scene.size
+    rng = np.random.default_rng([seed, 1, shot.number])
+    named = shot.identity > 0
+    identity = draw_identity(np.random.default_rng([seed, 2, shot.identity] if named else [seed, 3, shot.number]))
+    camera = scene.cameras[shot.camera - 1]
+    width, height = size
+    canvas = Canvas(camera.background(size, rng))
+    scale = height * rng.uniform(0.86, 0.95) / identity.height
+    foot = (width * (0.5 + rng.normal(0, 0.035)), height * rng.uniform(0.955, 0.985))
+    view = View(scale, foot, rng.uniform(0, 2 * np.pi), camera.pitch, 0.0, camera.light)
+    joints = draw_pose(identity, rng)
+    drawn = [(joints, view, TARGET)]
+    canvas.draw_person(dress(identity, joints), view, TARGET)
+    if rng.random() < scene.crowd:
+        drawn.append(_draw_behind(canvas, view, TARGET + 1, rng))
+    if shot.split == "query" or rng.random() < 0.25:
+        severity = scene.occlusion if shot.split == "query" else None
+        if rng.random() < (0.25 if severity is None else 0.3):
+            drawn.append(_draw_in_front(canvas, view, TARGET + 2, rng, severity))
+        else:
+            head = view.project(joints["head"])[1] - 0.12 * scale
+            canvas.draw_object(*draw_occluder(size, (foot[0], head, foot[1]), severity, rng))
+    keypoints = np.zeros((MAX_PEOPLE, len(COCO_KEYPOINTS), 3), np.float32)
+    for row, (points, where, owner) in enumerate(drawn):
+        keypoints[row] = canvas.keypoints(points, where, owner)
+    parts = np.where(canvas.owner == TARGET, canvas.part, 0).astype(np.uint8)
+    return camera.expose(canvas.colour, rng), Truth(keypoints, parts, len(drawn))
+
+
+Drawn = tuple[dict[str, np.ndarray], View, int]  # joints, view and owner number of a person on the canvas
+
+
+def _draw_behind(canvas: Canvas, view: View, owner: int, rng: np.random.Generator) -> Drawn:
+    """Another person, farther away and to one side of the target."""
+    identity = draw_identity(rng)
+    joints, side = draw_pose(identity, rng), rng.choice([-1, 1])
+    scale, aside = view.scale * rng.uniform(0.6, 0.85), rng.uniform(0.25, 0.5)
+    return _draw_beside(canvas, view, (identity, joints), owner, (scale, side * aside, -0.06, -2.0), rng)
+
+
+def _draw_in_front(canvas: Canvas, view: View, owner: int, rng: np.random.Generator, severity: float | None) -> Drawn:
+    """Another person, nearer than the target, hiding the more of it the higher the severity; an edge without one."""
+    identity = draw_identity(rng)
+    joints, side = draw_pose(identity, rng), rng.choice([-1, 1])
+    mercy = 0.0 if severity is None else 0.08 * (1 - severity)
+    aside = rng.uniform(0.36, 0.5) if severity is None else rng.uniform(0.14 + mercy, 0.34 + mercy)
+    scale, lower = view.scale * rng.uniform(1.0, 1.15), rng.uniform(0.05, 0.25)
+    return _draw_beside(canvas, view, (identity, joints), owner, (scale, side * aside, lower, 2.0), rng)
+
+
+def _draw_beside(canvas: Canvas, view: View, person, owner: int, place, rng: np.random.Generator) -> Drawn:
+    (identity, joints), (scale, aside, lower, depth) = person, place
+    height, width = canvas.near.shape
+    foot = (view.foot[0] + aside * width, view.foot[1] + lower * height)
+    other = View(scale, foot, rng.uniform(0, 2 * np.pi), view.pitch, depth, view.light)
+    canvas.draw_person(dress(identity, joints), other, owner)
+    return joints, other, owner
+
+
+def encode_jpeg(image, quality: int = 92) -> bytes:
+    """The image as JPEG bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def write_truth(path: Path, keys: list[str], truths: list[Truth], seed: int) -> None:
+    """HDF5 with `key`, `keypoints`, `parts` and `people` of every image; the target is person 0 of each."""
+    with h5py.File(path, "w") as file:
+        file["key"] = np.array(keys, dtype=h5py.string_dtype())
+        file["keypoints"] = np.stack([truth.keypoints for truth in truths])
+        file["people"] = np.array([truth.people for truth in truths], np.uint8)
+        parts = np.stack([truth.parts for truth in truths])
+        file.create_dataset("parts", data=parts, chunks=(1, *parts.shape[1:]), compression="gzip", compression_opts=4)
+        file.attrs.update(
+            seed=seed, part_names=json.dumps(PARTS), keypoint_names=json.dumps(COCO_KEYPOINTS), target_person=0
+        )
