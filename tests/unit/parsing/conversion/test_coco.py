@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from tests.unit.test_parsing_masks import SCHEME
 
 from parsing.conversion.coco import read_people
 from parsing.conversion.label_files import UnusableLabels
@@ -15,6 +14,7 @@ from parsing.labels.limbs import FIRST, RADIUS, SECOND
 from parsing.store import FieldFile, LabelFile
 from tests.converting import convert, in_pixels, problems, write_images, write_json
 from tests.labelling import FIVE, LABELS, SIZE, skeleton, stage
+from tests.unit.parsing.labels.test_label_maps import SCHEME
 
 KEY, OTHER = "query/a.png", "query/b.png"
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unit.test_parsing_masks import SCHEME
 
 from parsing.conversion.label_files import UnusableLabels, label_file
 from parsing.grids import grid_of, reading_weights
@@ -13,6 +12,7 @@ from parsing.pifpaf import network as pifpaf
 from parsing.store import FieldFile
 from tests.converting import convert, write_array, write_images
 from tests.labelling import GRID, SIZE, field_row, write_field_rows
+from tests.unit.parsing.labels.test_label_maps import SCHEME
 
 # Where the released labels of an image lie below masks/pifpaf_maskrcnn_filtering or masks/pifpaf.
 NAMINGS = {  # template, image, file

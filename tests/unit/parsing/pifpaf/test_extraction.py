@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from artefacts.manifest import Source, shard_of
 from parsing.config import Checkpoint, Scheme
 from parsing.labels.label_maps import MaskMaker
+from parsing.pifpaf import workers
 from parsing.pifpaf.extraction import FAINT, NOISE, Finder, Job, relative, without_noise
 from parsing.schemes import part_scheme
 from parsing.store import FieldFile

@@ -88,7 +88,7 @@ def test_its_peak_memory_is_a_fraction_of_the_masked_product_s():
 MEASURE = """
 import json, torch, yaml
 from reid.config.root import load
-from tests.unit.test_lean_head import head, step
+from tests.unit.reid.model.test_lean_head import head, step
 torch.set_num_threads(1)
 config = load(yaml.safe_load(open("config.yaml")))
 network = head(config, "hrnet")

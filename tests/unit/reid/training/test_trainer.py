@@ -13,12 +13,12 @@ import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tests.unit.test_training import options, tiny
 
 from reid.stages.train import Settings, _run
 from reid.training.distributed import run_in_processes
 from reid.training.trainer import Trainer
 from tests.people import stage
+from tests.unit.reid.training.test_training import options, tiny
 
 WITHOUT_BATCH_NORM = "convnext_atto"  # BatchNorm on CPUs sees the share of its own process only
 
