@@ -10,6 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from artefacts.processor import warn_of_slow_bfloat16
 from parsing.config import Precision
+from parsing.pifpaf import network as pifpaf
 
 BFLOAT16_BOUND = 0.03  # largest difference of a confidence from float32's; tests hold the shipped network to it
 
@@ -58,7 +59,7 @@ def interleave_at_once(network: nn.Module) -> nn.Module:
     """The network with openpifpaf's shuffle blocks replaced by `ShuffleBlock`, where it has any."""
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
-            if isinstance(child, network.InvertedResidualK):
+            if isinstance(child, pifpaf.InvertedResidualK):
                 setattr(module, name, ShuffleBlock(child))
     return network
 

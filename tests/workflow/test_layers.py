@@ -1,5 +1,7 @@
-"""Imports point one way: config, then data, synthetic, model, losses, then checkpoints, then training, embeddings and
-evaluation, then report, then stages. `artefacts` and `parsing` never import `reid`."""
+"""Imports point one way: config, data and model, checkpoints, training and embeddings, evaluation, report, stages.
+
+`artefacts` and `parsing` never import `reid`.
+"""
 
 import subprocess
 import sys
@@ -14,7 +16,8 @@ LAYERS = (
     "config",
     "data synthetic model losses",
     "checkpoints",
-    "training embeddings evaluation",
+    "training embeddings",
+    "evaluation",
     "report",
     "stages",
     "__main__",

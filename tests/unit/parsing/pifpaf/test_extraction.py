@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from artefacts.manifest import Source, shard_of
 from parsing.config import Checkpoint, Scheme
 from parsing.labels.label_maps import MaskMaker
+from parsing.pifpaf import network as pifpaf
 from parsing.pifpaf import workers
 from parsing.pifpaf.extraction import FAINT, NOISE, Finder, Job, relative, without_noise
 from parsing.schemes import part_scheme
@@ -47,7 +48,7 @@ def test_the_fields_are_those_of_the_network(folder):
     assert file.checkpoint_sha256 == hashlib.sha256((folder / "net.safetensors").read_bytes()).hexdigest()
     for key in file.keys[:5]:
         pixels = torch.from_numpy(np.array(noise_image(100 + int(key[2:4])))).permute(2, 0, 1)[None]
-        expected = without_noise(network.confidences(*network.fields(network, pixels)) * 255)[0].numpy()
+        expected = without_noise(pifpaf.confidences(*pifpaf.fields(network, pixels)) * 255)[0].numpy()
         assert np.abs(file.confidences(key) - expected).max() < 3  # weights are kept in half precision
         assert file.size(key) == SIZE[::-1]
     contents = [(folder / "images" / key).read_bytes() for key in file.keys]
