@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from artefacts.manifest import DISTRACTOR, SPLITS, ImageRow
 from reid.config.dataset import Accepting
 from reid.data.protocol import Problem, Reach
+from reid.report.table_formats import markdown_table
 
 EXAMPLES = 10  # cases shown of a problem
 CAMERAS = 40  # shown one by one
@@ -22,7 +23,7 @@ def report(config: Accepting, rows: Sequence[ImageRow], reach: Sequence[Reach], 
     """The whole report of a dataset: what is wrong with it, its images and cameras, and what its queries can find."""
     sections = [f"# Protocol of {config.name}", INTRODUCTION, "## Findings"]
     sections += [_finding(config, problem) for problem in found] or ["Nothing is wrong with it."]
-    sections += ["## Images", _table(_IMAGES, [_split_line(split, rows) for split in SPLITS])]
+    sections += ["## Images", markdown_table(_IMAGES, [_split_line(split, rows) for split in SPLITS])]
     sections += ["## Cameras", _cameras(rows)]
     sections += ["## What the queries can find", _queries(reach)]
     return "\n\n".join(sections) + "\n"
@@ -84,7 +85,7 @@ def _cameras(rows: Sequence[ImageRow]) -> str:
             trained.setdefault(row.identity, set()).add(row.camera)
     alone = sum(len(seen) == 1 for seen in trained.values())
     note = f"\n\n{alone:,} of {len(trained):,} training identities were seen by one camera only." if trained else ""
-    return _table(("camera", "its name", *SPLITS), lines) + rest + note
+    return markdown_table(("camera", "its name", *SPLITS), lines) + rest + note
 
 
 def _queries(reach: Sequence[Reach]) -> str:
@@ -94,9 +95,4 @@ def _queries(reach: Sequence[Reach]) -> str:
         inside = sum(low <= number and (high is None or number <= high) for number in positives)
         lines.append((f"{low} or more" if high is None else f"{low}" if low == high else f"{low} to {high}", inside))
     words = f"Right answers within reach of a query: {_range(positives)}. Query by query: queries.csv of rule protocol."
-    return _table(("right answers", "queries"), lines) + "\n\n" + words
-
-
-def _table(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    rows = [[cell.replace("|", "\\|") if isinstance(cell, str) else f"{cell:,}" for cell in line] for line in lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [list(header), ["---"] * len(header), *rows])
+    return markdown_table(("right answers", "queries"), lines) + "\n\n" + words

@@ -2,43 +2,48 @@
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
+
+from tabulate import tabulate
 
 from artefacts.files import harmless
 from reid.config.root import Table
-from reid.report.tables import NOT_GIVEN, Line, Result, datasets_of_table, mean_of, published, spread_of
+from reid.report.tables import LATER, NOT_GIVEN, Line, Result, datasets_of_table, mean_of, published, spread_of
 
 SHOWN = {"rank-1": "R-1", "mAP": "mAP"}
 TRAINED = ("runs", "batch", "recipe")
 COMPARED = "mAP"  # with the row of reference
 MEASURES = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
-ESCAPED = {
-    "&": "\\&", "%": "\\%", "_": "\\_", "#": "\\#", "±": "$\\pm$", "–": "--", "Δ": "$\\Delta$", "“": "``", "”": "''",
-}  # fmt: skip # in LaTeX
+SYMBOLS = {"±": "$\\pm$", "–": "--", "Δ": "$\\Delta$", "“": "``", "”": "''"}  # in LaTeX, beside what tabulate escapes
 COLUMNS = ("label", "dataset", "model", "matching", "recipe", "batch size", "runs")
 
 
 def markdown(table: Table, rows: list[Line], missing: list[str]) -> str:
     """The table in Markdown, with a note on what the numbers are and for want of which `missing` files some are not."""
-    header, body = _grid(table, rows)
-    ruled = [header, ["---", *["---:"] * (len(header) - 1)], *body]
-    text = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in ruled)
-    return f"**{table.title}**\n\n{text}\n\n{_note(table, missing)}\n"
+    return f"**{table.title}**\n\n{markdown_table(*_grid(table, rows))}\n\n{_note(table, rows, missing)}\n"
+
+
+def markdown_table(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """A Markdown table: the first column to the left, the others to the right, integers with thousands separators."""
+    cells = [[cell.replace("|", "\\|") if isinstance(cell, str) else f"{cell:,}" for cell in line] for line in lines]
+    return _laid_out([name.replace("|", "\\|") for name in header], cells, "pipe")
 
 
 def tex(table: Table, rows: list[Line], missing: list[str]) -> str:
     """The same as LaTeX (package booktabs)."""
-    header, body = _grid(table, rows)
-    ruled = ["\\toprule", _tex_line(header), "\\midrule", *map(_tex_line, body), "\\bottomrule"]
-    columns = "l" + "r" * (len(header) - 1)
-    return "\n".join(
-        [
-            "\\begin{table}\n\\centering",
-            f"\\caption{{{_escaped(table.title)}. {_escaped(_note(table, missing))}}}",
-            f"\\begin{{tabular}}{{{columns}}}",
-            *ruled,
-            "\\end{tabular}\n\\end{table}\n",
-        ]
-    )
+    caption = tabulate([[f"{table.title}. {_note(table, rows, missing)}"]], tablefmt="latex").splitlines()[2]
+    text = [
+        "\\begin{table}\n\\centering",
+        f"\\caption{{{caption.strip().removesuffix(chr(92) * 2).strip()}}}",
+        _laid_out(*_grid(table, rows), "latex_booktabs"),
+        "\\end{table}\n",
+    ]
+    return "\n".join(text).translate(str.maketrans(SYMBOLS))
+
+
+def _laid_out(header: list[str], body: list[list[str]], style: str) -> str:
+    aligned = ["left", *["right"] * (len(header) - 1)]
+    return tabulate(body, header, style, disable_numparse=True, colalign=aligned if body else None)
 
 
 def comma_separated(rows: list[Line]) -> str:
@@ -95,13 +100,16 @@ def _trained(results: list[Result]) -> list[str]:
     return [", ".join(dict.fromkeys(values)) or NOT_GIVEN for values in (runs, batches, recipes)]
 
 
-def _note(table: Table, missing: list[str]) -> str:
+def _note(table: Table, rows: list[Line], missing: list[str]) -> str:
     sentences = ["In percent; mean ± sample standard deviation over runs, one a seed."]
     if table.published is not None:
         content = published()
         left_out = content["left_out"].get(table.published)
         remark = f"; {left_out}" if left_out else ""
         sentences.append(f"Published rows: {table.published} of {content['source']}{remark}.")
+    if later := [one for one in published()["later"].get(table.published, []) if one["label"] in dict(rows)]:
+        cited = "; ".join(f"{one['label']}: {one['source']}" for one in later)
+        sentences.append(f"Rows marked {LATER} appeared after the paper, as their authors report them ({cited}).")
     if table.tolerance is not None:
         sentences.append(f"In brackets: points from the published row, where there are more than {table.tolerance}.")
     if table.reference is not None:
@@ -109,13 +117,3 @@ def _note(table: Table, missing: list[str]) -> str:
     if missing:
         sentences.append(f"Not run for want of {', '.join(missing)}.")
     return " ".join(sentences)
-
-
-def _tex_line(cells: list[str]) -> str:
-    return " & ".join(map(_escaped, cells)) + " \\\\"
-
-
-def _escaped(text: str) -> str:
-    for plain, escaped in ESCAPED.items():
-        text = text.replace(plain, escaped)
-    return text

@@ -13,6 +13,7 @@ from reid.config.root import Row, Table, datasets_of
 
 PUBLISHED = Path(__file__).with_name("published.json")
 NOT_RUN, NOT_GIVEN = "not run", "–"
+LATER = "later"  # runs of a published row that is no part of the paper
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Result:
     published: dict[str, float] = field(default_factory=dict)
     tolerance: float | None = None
     reference: "Result | None" = None
+    later: bool = False  # a published number that appeared after the paper
 
     def mean(self, measure: str) -> float | None:
         return mean_of(self._all(measure))
@@ -73,7 +75,7 @@ class Result:
 
     def runs(self) -> str:
         if self.asked is None:
-            return "published"
+            return LATER if self.later else "published"
         done = max(map(len, self.values.values()), default=0)
         return str(done) if done == self.asked else f"{done} of {self.asked}"
 
@@ -95,7 +97,9 @@ Line = tuple[str, dict[str, Result]]  # label, and by dataset its result
 
 
 def lines(table: Table, metrics: list[dict]) -> list[Line]:
-    """The rows of a table: published ones first, then ours; rows of one label share a line across datasets.
+    """The rows of a table: published ones first, then ours, then what others published after the paper.
+
+    Rows of one label share a line across datasets.
 
     `metrics` are the contents of metrics.json files; a row without a file is "not run". Raises UserError for a
     matching that the file does not hold, and for a published row that the paper's table does not have.
@@ -108,7 +112,8 @@ def lines(table: Table, metrics: list[dict]) -> list[Line]:
         for dataset in datasets_of(row):
             content = by_model.get((dataset, row["model"]), {})
             ours.setdefault(row["label"], {})[dataset] = _our_result(row, table, content, beside.get(dataset))
-    return _with_references([*theirs, *ours.items()], table.reference)
+    later = later_lines(table.published, datasets_of_table(table))
+    return _with_references([*theirs, *ours.items(), *later], table.reference)
 
 
 def _with_references(rows: list[Line], reference: str | None) -> list[Line]:
@@ -168,18 +173,24 @@ def _of_seeds(values: dict[str, float], seeds: list[int]) -> dict[int, float]:
 def published_lines(name: str | None, datasets: list[str]) -> list[Line]:
     """Rows of the paper's table `name` (table1 to table4) that have a number for one of `datasets`.
 
-    Our entries `occluded_duke` and `occluded_duke_six` both stand beside the paper's numbers of Occluded-Duke.
+    Our entries `occluded_duke` and `occluded_duke_six` both stand next to the paper's numbers of Occluded-Duke.
     """
-    if name is None:
-        return []
-    content = published()
-    found = []
-    for row in content["tables"][name]:
+    return [] if name is None else _lines_of(published()["tables"][name], datasets, later=False)
+
+
+def later_lines(name: str | None, datasets: list[str]) -> list[Line]:
+    """Rows that others published after the paper's table `name`, with a number for one of `datasets`, best last."""
+    return _lines_of(published()["later"].get(name, []), datasets, later=True)
+
+
+def _lines_of(rows: list[dict], datasets: list[str], later: bool) -> list[Line]:
+    measures, found = published()["measures"], []
+    for row in rows:
         given = {
             ours: numbers for ours in datasets for theirs, numbers in row.items() if f"{ours}_".startswith(f"{theirs}_")
         }
-        results = {ours: _published(content["measures"], numbers) for ours, numbers in given.items()}
-        if results:
+        if given:
+            results = {ours: _published(measures, numbers, later) for ours, numbers in given.items()}
             found.append((row["label"], results))
     return found
 
@@ -189,6 +200,6 @@ def published() -> dict:
     return json.loads(PUBLISHED.read_text(encoding="utf-8"))
 
 
-def _published(measures: list[str], numbers: list[float | None]) -> Result:
+def _published(measures: list[str], numbers: list[float | None], later: bool) -> Result:
     given = zip(measures, numbers, strict=True)
-    return Result({measure: {0: number} for measure, number in given if number is not None}, None)
+    return Result({measure: {0: number} for measure, number in given if number is not None}, None, later=later)
