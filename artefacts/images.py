@@ -26,7 +26,7 @@ def read_rgb(source: Path | bytes) -> Image.Image:
     Grey, palette, CMYK, 16-bit and transparent images are converted. Raises UnreadableImage if the file is missing,
     truncated, no image, or too large to be decoded safely.
     """
-    return _decoded(source, FORMATS, lambda image: _to_rgb(ImageOps.exif_transpose(image)))
+    return _decoded(source, FORMATS, to_rgb)
 
 
 def read_numbers(source: Path | bytes) -> np.ndarray:
@@ -60,7 +60,9 @@ def _to_numbers(image: Image.Image) -> np.ndarray:
     return np.asarray(image)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An open image as 8-bit RGB, upright by its EXIF orientation; transparency shows a neutral grey."""
+    image = ImageOps.exif_transpose(image)
     if image.mode in SIXTEEN_BITS:
         return Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8)).convert("RGB")
     if image.mode == "F":

@@ -124,18 +124,22 @@ def pool_embeddings(
 
 
 class IdentityHead(nn.Module):
-    """BNNeck [14] and identity classifier: batch normalisation whose shift stays zero, then a product without bias."""
+    """BNNeck [14] and identity classifier: batch normalisation whose shift stays zero, then a product without bias.
+
+    With 0 identities there is no classifier, and the scores are empty.
+    """
 
     def __init__(self, channels: int, identities: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(channels)
         self.norm.bias.requires_grad_(False)
-        self.classifier = nn.Linear(channels, identities, bias=False)
-        nn.init.normal_(self.classifier.weight, std=0.001)
+        self.classifier = nn.Linear(channels, identities, bias=False) if identities else None
+        if self.classifier is not None:
+            nn.init.normal_(self.classifier.weight, std=0.001)
 
     def forward(self, features: Float[Tensor, "N D"]) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N I"]]:
         necked = self.norm(features.contiguous())  # on a CPU, the gradient of a slice takes 30 times as long
-        return necked, self.classifier(necked)
+        return necked, necked.new_empty(len(necked), 0) if self.classifier is None else self.classifier(necked)
 
 
 def _apply_head(head: nn.Module, embedding: Tensor) -> tuple[Tensor, Tensor]:

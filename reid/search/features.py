@@ -1,0 +1,175 @@
+"""What a model makes of images, held in memory: compared by Eq. 9, searched, or flattened for tools without parts."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from artefacts.errors import UserError
+from reid.config.pack import Pack
+from reid.embeddings.store import HOLISTIC
+from reid.evaluation.distance import PartDistances
+from reid.evaluation.matching import compared, compared_columns, normalised, separated
+from reid.search.calibration import probabilities
+
+
+@dataclass(frozen=True)
+class Found:
+    """The nearest gallery images of Q queries: numbers [Q, k], distances [Q, k] and, if calibrated, probabilities."""
+
+    queries: list[str]
+    gallery: list[str]
+    images: np.ndarray
+    distances: np.ndarray
+    probabilities: np.ndarray | None
+
+    def rows(self) -> Iterator[dict]:
+        """One row a hit: query, place (1 = nearest), gallery image, distance, probability of the same person."""
+        for query, name in enumerate(self.queries):
+            for place, image in enumerate(self.images[query]):
+                row = {"query": name, "place": place + 1, "image": self.gallery[image]}
+                row["distance"] = float(self.distances[query, place])
+                if self.probabilities is not None:
+                    row["probability"] = float(self.probabilities[query, place])
+                yield row
+
+
+@dataclass(frozen=True)
+class Features:
+    """N images as a model sees them: E = K + 2 embeddings (global, foreground, K parts), visibility and attention.
+
+    `embeddings` [N, E, D] float32; `visible` [N, E] bool and `scores` [N, E] float32 are Eq. 4's visibility and the
+    largest attention, true and 1 for the holistic ones; `attention` [N, K + 1, h, w] uint8 holds Eq. 1's probabilities
+    times 255, background first. `failed` says of images that could not be read, why. The properties `features`,
+    `visibility` and `compared` are what the pack's matching compares (P embeddings, foreground and parts by default).
+    """
+
+    pack: Pack
+    names: list[str]
+    embeddings: np.ndarray
+    visible: np.ndarray
+    scores: np.ndarray
+    attention: np.ndarray
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, images: slice | Sequence[int]) -> "Features":
+        """Some of the images, by a slice or by their numbers."""
+        chosen = np.arange(len(self))[images]
+        arrays = {name: getattr(self, name)[chosen] for name in ("embeddings", "visible", "scores", "attention")}
+        return replace(self, names=[self.names[number] for number in chosen], failed={}, **arrays)
+
+    @property
+    def embedding_names(self) -> list[str]:
+        """Names of the E embeddings."""
+        return [*HOLISTIC, *self.pack.parts]
+
+    @property
+    def columns(self) -> dict[str, list[int]]:
+        """The P compared embeddings, each as the numbers of the embeddings that make it up."""
+        return compared_columns(self.pack.matching.embeddings, self.embedding_names)
+
+    @property
+    def compared(self) -> list[str]:
+        """Names of the P compared embeddings."""
+        return list(self.columns)
+
+    @property
+    def features(self) -> np.ndarray:
+        """The compared embeddings [N, P, D]."""
+        return np.stack([self._side(columns) for columns in self.columns.values()], axis=1)
+
+    @property
+    def visibility(self) -> np.ndarray:
+        """Visibility [N, P] of the compared embeddings; all true under a matching without visibility."""
+        return compared(_Split(self), self.pack.matching, self.embedding_names).visible
+
+    def distances(self, other: "Features", part: str | None = None) -> np.ndarray:
+        """Distances [N, M] to the images of `other` by Eq. 9 (or by one compared embedding alone); infinite where no
+        compared embedding is visible in both images. Raises UserError where `other` is of another model."""
+        between = self._between(other, part)
+        return np.concatenate([between.block(*block)[0].copy() for block in between.blocks()], axis=1)
+
+    def search(self, gallery: "Features", top: int = 10) -> Found:
+        """The `top` nearest images of `gallery` for each of these; of equals, the one earlier in the gallery."""
+        nearest = _Nearest(len(self), min(top, len(gallery)))
+        between = self._between(gallery)
+        for start, stop in between.blocks():
+            nearest.take(between.block(start, stop)[0], start)
+        calibration = self.pack.calibration
+        likely = None if calibration is None else probabilities(calibration, nearest.distances)
+        return Found(self.names, gallery.names, nearest.images, nearest.distances, likely)
+
+    def flat(self) -> np.ndarray:
+        """One vector [N, P x D] of unit length an image, for tools that know no parts.
+
+        The inner product of two is the mean cosine of the mutually visible embeddings times the share of what both
+        show: the geometric mean of its shares of what each shows. It is no Eq. 9 (docs/use.md says what it costs).
+        """
+        sides = [normalised(self._side(columns)) for columns in self.columns.values()]
+        vectors = np.stack(sides, axis=1) * self.visibility[:, :, None]
+        return normalised(vectors.reshape(len(self), vectors.shape[1] * vectors.shape[2])).astype(np.float32)
+
+    def _side(self, columns: list[int]) -> np.ndarray:
+        return self.embeddings[:, columns].reshape(len(self), len(columns) * self.embeddings.shape[-1])
+
+    def _between(self, other: "Features", part: str | None = None) -> PartDistances:
+        if self.pack.provenance != other.pack.provenance:
+            raise UserError(f"features of {self.pack.name} and {other.pack.name} differ; embed both by one model")
+        matching, names = self.pack.matching, self.embedding_names
+        if part is not None:
+            known = separated(matching, names)
+            single = next((one for name, one in known.items() if name.rpartition("/")[2] == part), None)
+            if single is None:
+                raise UserError(f"{part!r} is not one of the compared embeddings, {', '.join(self.compared)}")
+            matching = single
+        return PartDistances(*(compared(_Split(side), matching, names) for side in (self, other)))
+
+
+def joined(parts: Sequence[Features]) -> Features:
+    """Several batches or folders of one model as one."""
+    first = parts[0]
+    arrays = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("embeddings", "visible", "scores", "attention")
+    }
+    failed = {name: why for part in parts for name, why in part.failed.items()}
+    return replace(first, names=[name for part in parts for name in part.names], failed=failed, **arrays)
+
+
+class _Split:
+    """Features in the form in which the evaluation reads a split of `embeddings.h5`."""
+
+    path = "these images"
+
+    def __init__(self, features: Features) -> None:
+        self._of, self.visibility, self.score = features, features.visible, features.scores
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def key_of(self, index: int) -> str:
+        return self._of.names[index]
+
+    def features(self, columns: list[int], start: int = 0, stop: int | None = None) -> np.ndarray:
+        rows = self._of.embeddings[start:stop]
+        return np.ascontiguousarray(rows[:, columns].reshape(len(rows), len(columns) * rows.shape[-1]))
+
+
+class _Nearest:
+    """The k nearest of all columns seen so far, for Q rows."""
+
+    def __init__(self, rows: int, keep: int) -> None:
+        self.images = np.zeros((rows, 0), np.int64)
+        self.distances = np.zeros((rows, 0), np.float32)
+        self._keep = keep
+
+    def take(self, distances: np.ndarray, start: int) -> None:
+        """Add a block of distances [Q, n] to the columns from number `start` on."""
+        numbers = np.broadcast_to(np.arange(start, start + distances.shape[1]), distances.shape)
+        images = np.concatenate([self.images, numbers], axis=1)
+        seen = np.concatenate([self.distances, distances], axis=1)
+        order = np.argsort(seen, axis=1, kind="stable")[:, : self._keep]
+        self.images, self.distances = np.take_along_axis(images, order, 1), np.take_along_axis(seen, order, 1)

@@ -1,0 +1,97 @@
+"""Features in memory are compared and searched as slow loops say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from artefacts.errors import UserError
+from reid.checkpoints.pack import pack_of
+from reid.config.pack import Calibration
+from reid.search.calibration import probabilities
+from reid.search.features import Features, joined
+from tests.packs import PARTS, trained
+
+
+@pytest.fixture(scope="module")
+def pack(config):
+    known, settings = trained(config)
+    matching = config.matchings["default"]
+    return pack_of(known, settings, matching, name="people/small", seed=1, trained={}, provenance={})
+
+
+def fabricated(pack, seed: int, images: int) -> Features:
+    rng = np.random.default_rng(seed)
+    visible = rng.random((images, len(PARTS) + 2)) < 0.5
+    visible[:, :2] = True
+    embeddings = rng.normal(size=(images, len(PARTS) + 2, 8)).astype(np.float32)
+    names = [f"{seed}/{number}.jpg" for number in range(images)]
+    attention = np.zeros((images, len(PARTS) + 1, 4, 2), np.uint8)
+    return Features(pack, names, embeddings, visible, rng.random(visible.shape).astype(np.float32), attention)
+
+
+def test_distances_are_equation_9(pack):
+    query, gallery = fabricated(pack, 1, 4), fabricated(pack, 2, 7)
+    expected = np.zeros((4, 7))
+    for i in range(4):
+        for j in range(7):
+            both = [p for p in range(1, len(PARTS) + 2) if query.visible[i, p] and gallery.visible[j, p]]
+            apart = [np.linalg.norm(query.embeddings[i, p] - gallery.embeddings[j, p]) for p in both]
+            expected[i, j] = np.mean(apart) if apart else np.inf
+    np.testing.assert_allclose(query.distances(gallery), expected, rtol=1e-4)
+
+
+def test_one_part_alone(pack):
+    query, gallery = fabricated(pack, 1, 4), fabricated(pack, 2, 7)
+    legs = 2 + PARTS.index("legs")
+    apart = np.linalg.norm(query.embeddings[:, None, legs] - gallery.embeddings[None, :, legs], axis=-1)
+    both = query.visible[:, None, legs] & gallery.visible[None, :, legs]
+    np.testing.assert_allclose(query.distances(gallery, "legs"), np.where(both, apart, np.inf), rtol=1e-4)
+    with pytest.raises(UserError, match="'hat' is not one of the compared embeddings, foreground, head"):
+        query.distances(gallery, "hat")
+
+
+def test_search_is_the_sorted_distances(pack):
+    query, gallery = fabricated(pack, 1, 4), fabricated(pack, 2, 30)
+    gallery = joined([gallery, gallery[:5]])  # exact copies rank behind their originals
+    found = query.search(gallery, top=12)
+    distances = query.distances(gallery)
+    order = np.argsort(distances, axis=1, kind="stable")[:, :12]
+    np.testing.assert_array_equal(found.images, order)
+    np.testing.assert_array_equal(found.distances, np.take_along_axis(distances, order, 1))
+    rows = list(found.rows())
+    assert len(rows) == 48
+    assert rows[13] == {"query": "1/1.jpg", "place": 2, "image": gallery.names[order[1, 1]],
+                        "distance": float(distances[1, order[1, 1]])}  # fmt: skip
+    assert query.search(gallery[:3], top=10).images.shape == (4, 3)
+
+
+def test_flat_vectors_multiply_to_the_mean_cosine_of_what_both_show(pack):
+    query, gallery = fabricated(pack, 1, 4), fabricated(pack, 2, 7)
+    product = query.flat() @ gallery.flat().T
+    for i in range(4):
+        for j in range(7):
+            shown = [query.visible[i, 1:], gallery.visible[j, 1:]]
+            cosines = [
+                query.embeddings[i, p] @ gallery.embeddings[j, p]
+                / np.linalg.norm(query.embeddings[i, p]) / np.linalg.norm(gallery.embeddings[j, p])
+                for p in 1 + np.flatnonzero(shown[0] & shown[1])
+            ]  # fmt: skip
+            assert product[i, j] == pytest.approx(sum(cosines) / np.sqrt(shown[0].sum() * shown[1].sum()), abs=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(query.flat(), axis=1), 1, atol=1e-5)
+
+
+def test_features_of_two_models_are_not_compared(pack):
+    other = pack.model_copy(update={"provenance": {"another": 1}})
+    with pytest.raises(UserError, match="embed both by one model"):
+        fabricated(pack, 1, 2).distances(fabricated(other, 2, 2))
+
+
+def test_calibrated_probabilities(pack):
+    knots = {"dataset": "people", "thresholds": {}, "distances": [1.0, 2.0, 4.0], "probabilities": [0.9, 0.5, 0.1]}
+    calibrated = pack.model_copy(update={"calibration": Calibration(**knots)})
+    found = probabilities(calibrated.calibration, np.array([0.5, 1.5, 3.0, 9.0, np.inf]))
+    np.testing.assert_allclose(found, [0.9, 0.7, 0.3, 0.1, 0.0])
+    query = replace(fabricated(pack, 1, 2), pack=calibrated)
+    rows = list(query.search(replace(fabricated(pack, 2, 3), pack=calibrated)).rows())
+    assert all(0 <= row["probability"] <= 1 for row in rows)
