@@ -5,19 +5,18 @@ then only classes of network layers are let through, never functions such as `po
 """
 
 import importlib
-import json
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from artefacts.errors import UserError
-from artefacts.files import replacing, sha256_of
+from artefacts.files import sha256_of
+from artefacts.weights import read_weights, write_weights
 from parsing.pifpaf import network as pifpaf
 
 LARGEST_HALF = torch.finfo(torch.float16).max
@@ -45,17 +44,12 @@ OTHERS = {
 def save_network(path: Path, network: nn.Module, architecture: pifpaf.Architecture, provenance: dict) -> None:
     """Write a network of our own: weights as float16, architecture and provenance as JSON metadata."""
     tensors = {name: _halved(tensor) for name, tensor in network.state_dict().items()}
-    metadata = {
-        "architecture": json.dumps(vars(architecture), sort_keys=True),
-        "provenance": json.dumps(provenance, sort_keys=True),
-    }
-    with replacing(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata))
+    write_weights(path, tensors, {"architecture": vars(architecture), "provenance": provenance})
 
 
 def _halved(tensor: Tensor) -> Tensor:
     fits = tensor.is_floating_point() and bool(tensor.abs().max() < LARGEST_HALF)
-    return (tensor.half() if fits else tensor).contiguous()
+    return tensor.half() if fits else tensor
 
 
 def load_network(path: Path, sha256: str | None = None, source: str = "") -> nn.Module:
@@ -78,13 +72,12 @@ def load_network(path: Path, sha256: str | None = None, source: str = "") -> nn.
 
 def _load_ours(path: Path) -> nn.Module:
     try:
-        with safe_open(path, "pt") as file:
-            described = json.loads((file.metadata() or {})["architecture"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        architecture = pifpaf.Architecture(**{key: _as_tuple(value) for key, value in described.items()})
+        tensors, metadata = read_weights(path)
+        described = metadata["architecture"].items()
+        architecture = pifpaf.Architecture(**{key: _as_tuple(value) for key, value in described})
         network = pifpaf.build_network(architecture)
         network.load_state_dict({name: _in_full(tensor) for name, tensor in tensors.items()})
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: is no PifPaf checkpoint of ours, or a damaged one ({_line(error)})") from None
     return network
 

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from artefacts.errors import UserError
-from artefacts.files import replacing, sha256_of
+from artefacts.files import sha256_of
+from artefacts.weights import read_weights, write_weights
 from reid.config.root import Backbone as BackboneEntry
 from reid.config.root import Model
 from reid.model.backbone import Backbone, build_backbone
@@ -78,24 +79,21 @@ def save_model(
 ) -> None:
     """Write weights as safetensors, with the model entry, part names, identity count and provenance as metadata."""
     metadata = {
-        "config": settings.model_dump_json(),
-        "part_names": json.dumps(part_names),
-        "identities": json.dumps(identities),
-        "provenance": json.dumps(provenance),
+        "config": settings.model_dump(mode="json"),
+        "part_names": part_names,
+        "identities": identities,
+        "provenance": provenance,
     }
-    with replacing(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary, metadata)
+    write_weights(path, weights, metadata)
 
 
 def load_model(path: Path) -> TrainedModel:
     """The trained network of a `model.safetensors`. Raises UserError if the file is damaged or not one of ours."""
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
-        settings = Model.model_validate_json(metadata["config"])
-        part_names, identities = json.loads(metadata["part_names"]), json.loads(metadata["identities"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        weights, metadata = read_weights(path)
+        settings = Model.model_validate_json(json.dumps(metadata["config"]))
+        part_names, identities, record = (metadata[name] for name in ("part_names", "identities", "provenance"))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not a trained model of this project ({reason}); train it again") from None
     scratch = settings.model_copy(update={"backbone": settings.backbone.model_copy(update={"weights": None})})
@@ -105,4 +103,4 @@ def load_model(path: Path) -> TrainedModel:
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{path}: its weights do not fit its configuration ({reason}); train it again") from None
-    return TrainedModel(network.eval(), settings, part_names, json.loads(metadata["provenance"]))
+    return TrainedModel(network.eval(), settings, part_names, record)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from artefacts.errors import UserError
 from artefacts.files import sha256_of
 from artefacts.hdf5 import read_attribute
+from artefacts.weights import read_metadata
 
 
 @dataclass(frozen=True)
@@ -114,5 +115,4 @@ def _in_hdf5(path: Path) -> dict:
 
 
 def _in_safetensors(path: Path) -> dict:
-    with safe_open(path, "np") as file:
-        return json.loads((file.metadata() or {})["provenance"])
+    return read_metadata(path)["provenance"]

@@ -5,11 +5,11 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from artefacts.config import Section
 from artefacts.errors import UserError
-from artefacts.files import replacing, sha256_of
+from artefacts.files import sha256_of
+from artefacts.weights import write_weights
 from reid.checkpoints.torchvision import timm_weights
 from reid.config.root import PackagedWeights
 
@@ -30,9 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     settings = Settings.model_validate_json(arguments.config)
     source = packaged_file(settings.weights)
     weights = torch.load(source, map_location="cpu", weights_only=True)
-    converted = timm_weights(settings.name, settings.weights.torchvision, weights)
-    with replacing(arguments.weights) as path:
-        save_file({name: tensor.contiguous() for name, tensor in converted.items()}, path)
+    write_weights(arguments.weights, timm_weights(settings.name, settings.weights.torchvision, weights), {})
 
 
 def packaged_file(entry: PackagedWeights) -> Path:

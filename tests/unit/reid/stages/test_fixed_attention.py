@@ -1,12 +1,10 @@
 """Training and embedding where attention is fixed, and with visibility in training: the stages on a few people."""
 
-import json
-
 import numpy as np
 import pytest
-from safetensors import safe_open
 
 from artefacts.manifest import read_manifest
+from artefacts.weights import read_metadata
 from parsing.store import LabelFile, write_labels
 from reid.config.root import Model, ModelInUse
 from reid.data.loading import embedding_loader
@@ -44,9 +42,9 @@ def embed(config, people, folder, head, loss, **files) -> int:
 def test_pcb_needs_no_labels_and_shows_every_stripe(config, people, tmp_path):
     chosen = {"attention": "stripes", "stripes": 3, "reduction": 8}, FIXED | {"identity": ["parts"], "triplet": []}
     assert train(config, people, tmp_path, *chosen) == 0
-    with safe_open(tmp_path / "m.safetensors", "pt") as file:
-        assert json.loads(file.metadata()["part_names"]) == ["stripe_1", "stripe_2", "stripe_3"]
-        assert set(json.loads(file.metadata()["provenance"])["inputs"]) == {"manifest"}
+    metadata = read_metadata(tmp_path / "m.safetensors")
+    assert metadata["part_names"] == ["stripe_1", "stripe_2", "stripe_3"]
+    assert set(metadata["provenance"]["inputs"]) == {"manifest"}
     assert (tmp_path / "h").read_text().splitlines()[0] == "epoch,learning_rate,loss,identity_parts"
     assert embed(config, people, tmp_path, *chosen) == 0
     with reading(tmp_path / "e.h5") as file:
