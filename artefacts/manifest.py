@@ -103,7 +103,9 @@ def read_sources(manifest: Path) -> list[Source]:
         with open(manifest, newline="", encoding="utf-8") as file:
             header, *rows = filter(None, csv.reader(file))
         columns = header.index("key"), header.index("sha256")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except FileNotFoundError:
+        raise UserError(f"{manifest}: no such manifest; run the manifest stage first") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise _no_manifest(manifest, repr(error)) from None
     except ValueError:
         raise _no_manifest(manifest, "its first line does not name the columns key and sha256") from None

@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from artefacts.errors import UserError
+from artefacts.hdf5 import open_hdf5
+
+WRITER = "the draw stage"
 
 
 class Truth:
@@ -19,13 +21,13 @@ class Truth:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         try:
-            with h5py.File(self.path) as file:
+            with open_hdf5(self.path, WRITER) as file:
                 self.keys: list[str] = [key.decode() for key in file["key"][:]]
                 self.keypoints: np.ndarray = file["keypoints"][:]
                 self.part_names: list[str] = json.loads(file.attrs["part_names"])
                 self.size: tuple[int, int] = file["parts"].shape[1:]  # height, width of the images in pixels
         except (OSError, KeyError) as error:
-            raise UserError(f"{self.path}: holds no ground truth ({error}); run the draw stage again") from None
+            raise UserError(f"{self.path}: holds no ground truth ({error}); run {WRITER} again") from None
         self._rows = {key: row for row, key in enumerate(self.keys)}
 
     def __contains__(self, key: str) -> bool:
@@ -39,5 +41,5 @@ class Truth:
 
     def parts(self, key: str) -> np.ndarray:
         """Fine part of each pixel [H, W] uint8 that shows the target; 0 elsewhere."""
-        with h5py.File(self.path) as file:
+        with open_hdf5(self.path, WRITER) as file:
             return file["parts"][self._rows[key]]

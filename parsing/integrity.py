@@ -14,8 +14,10 @@ import h5py
 
 from artefacts.errors import UserError
 from artefacts.files import replacing
+from artefacts.hdf5 import create_hdf5, not_open
 
 USER_BLOCK = 512  # bytes; the least that HDF5 allows
+WRITER = "the label stages"
 FIELDS, LABELS = "pifpaf fields", "part labels"
 VERSIONS = {FIELDS: 2, LABELS: 3}
 
@@ -24,7 +26,7 @@ VERSIONS = {FIELDS: 2, LABELS: 3}
 def sealed(path: Path, schema: str) -> Iterator[h5py.File]:
     """A new HDF5 file, sealed with size and digest, that takes the place of `path` when the block ends well."""
     with replacing(path) as temporary:
-        with h5py.File(temporary, "w", userblock_size=USER_BLOCK, libver="v110") as file:
+        with create_hdf5(temporary, userblock_size=USER_BLOCK, libver="v110") as file:
             yield file
         size, digest = _rest(temporary)
         seal = {"schema": schema, "version": VERSIONS[schema], "size": size, "sha256": digest}
@@ -42,22 +44,25 @@ def _rest(path: Path) -> tuple[int, str]:
 
 def must_be_whole(path: Path, schema: str) -> None:
     """Raises UserError if the file is missing, is of another schema or version, or not as it was written."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; run the label stages first")
-    with open(path, "rb") as file:
-        block = file.read(USER_BLOCK)
+    try:
+        with open(path, "rb") as file:
+            block = file.read(USER_BLOCK)
+    except OSError as error:
+        raise not_open(path, error, WRITER) from None
     try:
         seal = json.loads(block)
         found, version, size, digest = seal["schema"], seal["version"], seal["size"], seal["sha256"]
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path}: is not a file of this project's label stages; remove it and run them") from None
+        raise UserError(f"{path}: is not a file of this project's label stages; give one, or run them again") from None
     if found != schema:
         raise UserError(f"{path}: holds {found} where {schema} are wanted; give the other file")
     if version != VERSIONS[schema]:
         known = VERSIONS[schema]
-        raise UserError(f"{path}: has schema version {version}, this code reads {known}; remove it and run again")
+        raise UserError(f"{path}: has schema version {version}, this code reads {known}; run {WRITER} again")
     if path.stat().st_size - USER_BLOCK != size:
         there = path.stat().st_size - USER_BLOCK
-        raise UserError(f"{path}: is truncated or was added to ({there} bytes, not {size}); remove it and run again")
+        raise UserError(
+            f"{path}: is truncated or was added to ({there} bytes, not {size}); delete it and run {WRITER} again"
+        )
     if _rest(path)[1] != digest:
-        raise UserError(f"{path}: is damaged (its SHA-256 is not the one written with it); remove it and run again")
+        raise UserError(f"{path}: is damaged (its SHA-256 is not the one in it); delete it and run {WRITER} again")

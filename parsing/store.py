@@ -15,8 +15,8 @@ import hdf5plugin
 import numpy as np
 
 from artefacts.errors import UserError
-from artefacts.hdf5 import Wanted, claims_fault, fixed_texts, read_attribute, write_attribute
-from parsing.integrity import FIELDS, LABELS, must_be_whole, sealed
+from artefacts.hdf5 import Wanted, claims_fault, fixed_texts, not_read, open_hdf5, read_attribute, write_attribute
+from parsing.integrity import FIELDS, LABELS, WRITER, must_be_whole, sealed
 from parsing.schemes import CHANNEL_NAMES
 
 STATUSES = ("ok", "nobody", "several", "unreadable", "too_small")
@@ -43,7 +43,7 @@ class KeyedFile:
         except (KeyError, ValueError, TypeError, OSError, RuntimeError, AttributeError) as error:
             self.close()
             reason = " ".join(str(error).split())
-            raise UserError(f"{self.path}: holds no {self.schema} ({reason}); remove it and run again") from None
+            raise UserError(f"{self.path}: holds no {self.schema} ({reason}); run {WRITER} again") from None
 
     def _begin(self, file: h5py.File) -> None:
         """Read what is read once. Raises what h5py and json raise, and ValueError, where nobody here wrote the file."""
@@ -82,7 +82,7 @@ class KeyedFile:
 
     def _open(self) -> h5py.File:
         if self._process != os.getpid():  # a forked worker must not share its parent's handle
-            self._file, self._process, self._columns = h5py.File(self.path, "r"), os.getpid(), {}
+            self._file, self._process, self._columns = open_hdf5(self.path, WRITER), os.getpid(), {}
         return self._file
 
     def _column(self, name: str) -> h5py.Dataset:
@@ -98,9 +98,7 @@ class KeyedFile:
         try:
             return self._column(column)[self.index(key)]
         except (OSError, RuntimeError) as error:
-            raise UserError(
-                f"{self.path}: {column} of {key} cannot be read ({error}); remove it and run again"
-            ) from None
+            raise not_read(self.path, f"{column} of {key}", error, WRITER) from None
 
 
 class FieldFile(KeyedFile):

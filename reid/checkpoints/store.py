@@ -93,7 +93,9 @@ def load_model(path: Path) -> TrainedModel:
         weights, metadata = read_weights(path)
         settings = Model.model_validate_json(json.dumps(metadata["config"]))
         part_names, identities, record = (metadata[name] for name in ("part_names", "identities", "provenance"))
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not a trained model of this project ({reason}); train it again") from None
     scratch = settings.model_copy(update={"backbone": settings.backbone.model_copy(update={"weights": None})})

@@ -16,9 +16,18 @@ import numpy as np
 
 from artefacts.errors import UserError
 from artefacts.files import is_inside, replacing
-from artefacts.hdf5 import claims_fault, fixed_texts, read_attribute, write_attribute
+from artefacts.hdf5 import (
+    claims_fault,
+    create_hdf5,
+    fixed_texts,
+    not_read,
+    open_hdf5,
+    read_attribute,
+    write_attribute,
+)
 
 KIND, SCHEMA = "reid embeddings", 2
+WRITER = "embed"  # the stage
 SPLITS = ("query", "gallery")
 HOLISTIC = ("global", "foreground")
 RESERVED = ("concatenated", "parts")
@@ -96,7 +105,7 @@ class Writer:
 def writing(path: Path, names: list[str], cells: tuple[int, int], provenance: dict) -> Iterator[Writer]:
     """A writer of `path`, which comes into being, whole, when the block ends without an error."""
     _check_names(names)
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with replacing(path) as temporary, create_hdf5(temporary) as file:
         described = {"kind": KIND, "schema": SCHEMA, "names": names, "cells": cells, "provenance": provenance}
         for name, value in described.items():
             write_attribute(file, name, value)
@@ -158,7 +167,7 @@ class StoredSplit:
         """Key of one image. Raises UserError if it leads out of the dataset's folder."""
         key = self._text(self._read("key", index))
         if not is_inside(key):
-            raise UserError(f"{self.path}: the key {key!r} leads outside the dataset; delete it and run embed again")
+            raise UserError(f"{self.path}: the key {key!r} leads outside the dataset; run {WRITER} again")
         return key
 
     def features(self, columns: list[int], start: int = 0, stop: int | None = None) -> np.ndarray:
@@ -174,13 +183,13 @@ class StoredSplit:
         try:
             return key.decode()
         except UnicodeDecodeError:
-            raise UserError(f"{self.path}: the key {bytes(key)!r} is no text; delete it and run embed again") from None
+            raise UserError(f"{self.path}: the key {bytes(key)!r} is no text; run {WRITER} again") from None
 
     def _read(self, name: str, selection: object) -> np.ndarray:
         try:
             return self._datasets[name][selection]
         except (OSError, RuntimeError) as error:
-            raise UserError(f"{self.path}: {name} is damaged; delete it and run embed again ({error})") from None
+            raise not_read(Path(self.path), name, error, WRITER) from None
 
 
 class Joined:
@@ -223,21 +232,14 @@ class Embeddings:
 @contextmanager
 def reading(path: Path) -> Iterator[Embeddings]:
     """The embeddings of `path`. Raises UserError for a file that is missing, truncated, foreign or inconsistent."""
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; the embed stage writes it")
-    try:
-        file = h5py.File(path, "r", rdcc_nbytes=0)  # chunks are read whole, and once
-    except OSError as error:
-        raise UserError(f"{path}: truncated, or not an HDF5 file; delete it and run embed again ({error})") from None
-    with file:
+    with open_hdf5(path, WRITER, rdcc_nbytes=0) as file:  # chunks are read whole, and once
         try:
             fault = _fault(file)
             embeddings = None if fault else Embeddings(file)
         except (KeyError, ValueError, TypeError, OSError, RuntimeError, AttributeError) as error:
             fault = f"not readable as embeddings ({error})"
         if fault:
-            raise UserError(f"{path}: {fault}; delete it and run embed again")
+            raise UserError(f"{path}: {fault}; run {WRITER} again")
         yield embeddings
 
 

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 from safetensors import SafetensorError
 
 from artefacts.errors import UserError
 from artefacts.files import sha256_of
-from artefacts.hdf5 import read_attribute
+from artefacts.hdf5 import open_hdf5, read_attribute
 from artefacts.weights import read_metadata
 
 
@@ -101,8 +100,10 @@ def recorded(path: Path) -> dict | None:
         return readers[path.suffix](path)
     except KeyError:
         return None
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{path}: cannot be read; delete it and run its stage again ({error})") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, TypeError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"{path}: is damaged; delete it and run its stage again ({error})") from None
 
 
 def _in_json(path: Path) -> dict:
@@ -110,7 +111,7 @@ def _in_json(path: Path) -> dict:
 
 
 def _in_hdf5(path: Path) -> dict:
-    with h5py.File(path) as file:
+    with open_hdf5(path, "its stage") as file:
         return json.loads(read_attribute(file, "provenance"))
 
 

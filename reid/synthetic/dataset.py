@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from artefacts.hdf5 import create_hdf5
 from reid.synthetic.people import COCO_KEYPOINTS, PARTS, draw_identity, draw_pose, dress
 from reid.synthetic.render import Canvas, View
 from reid.synthetic.scenes import Camera, draw_occluder
@@ -142,7 +143,7 @@ def encode_jpeg(image, quality: int = 92) -> bytes:
 
 def write_truth(path: Path, keys: list[str], truths: list[Truth], seed: int) -> None:
     """HDF5 with `key`, `keypoints`, `parts` and `people` of every image; the target is person 0 of each."""
-    with h5py.File(path, "w") as file:
+    with create_hdf5(path) as file:
         file["key"] = np.array(keys, dtype=h5py.string_dtype())
         file["keypoints"] = np.stack([truth.keypoints for truth in truths])
         file["people"] = np.array([truth.people for truth in truths], np.uint8)
