@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from artefacts.config import Count, Embedding, Positive, Section, Share
 
@@ -38,7 +38,7 @@ class Loss(Section):
     attention_weight: Annotated[float, Field(ge=0)]  # lambda_pa, Eq. 5
     attention_smoothing: Share  # epsilon, Eq. 2
     attention_labels: Literal["nearest", "blended"] = "nearest"  # the label at a cell's centre; or as released
-    attention_form: Literal["paper", "official"]  # Eq. 2's sum over cells; or the mean of the released code
+    attention_form: Literal["mean", "sum"]  # cross-entropy per labelled cell; or Eq. 2's sum over cells, to the letter
     identity: list[Embedding]  # embeddings under the identity loss, Eq. 6
     identity_smoothing: Share
     triplet: list[Embedding]  # embeddings under the triplet loss, Eq. 6
@@ -46,6 +46,14 @@ class Loss(Section):
     part_triplet: Literal["averaged", "each"]  # Eq. 7-8, or one triplet a part (Table 2)
     triplet_visibility: Visibility | None = None  # Eq. 7 over parts that both images show; null: over all, the paper's
     margin: Annotated[float, Field(ge=0)]  # alpha, Eq. 8
+
+    @field_validator("attention_form", mode="before")
+    @classmethod
+    def _forms_have_new_names(cls, value: object) -> object:
+        new = {"paper": "sum", "official": "mean"}
+        if isinstance(value, str) and value in new:
+            raise ValueError(f"{value!r} is now called {new[value]!r}; `recipe: paper` uses 'mean'")
+        return value
 
     @model_validator(mode="after")
     def _visibility_has_an_average(self) -> "Loss":

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 from torch.nn import functional
 
-from reid.losses.attention import body_part_attention_loss, mean_body_part_attention_loss
+from reid.losses.attention import mean_body_part_attention_loss, summed_body_part_attention_loss
 from reid.losses.triplet import (
     batch_hard_triplet_loss,
     pairwise_distances,
@@ -64,7 +64,8 @@ def objective(
     """
     terms = {}
     if settings.attention_weight:
-        form = {"paper": body_part_attention_loss, "official": mean_body_part_attention_loss}[settings.attention_form]
+        forms = {"mean": mean_body_part_attention_loss, "sum": summed_body_part_attention_loss}
+        form = forms[settings.attention_form]
         terms["attention"] = settings.attention_weight * form(attention_scores, labels, settings.attention_smoothing)
     for name in settings.identity:
         terms[f"identity_{name}"] = identity_loss(identity_scores[name], identities, settings.identity_smoothing)

@@ -111,7 +111,7 @@ def test_the_datasets_weights(config, model, foreground, attention):
     loss = config.model(model).loss
     assert loss.triplet_weights["foreground"] == foreground
     assert loss.attention_weight == attention
-    assert loss.attention_form == "official"
+    assert loss.attention_form == "mean"
 
 
 def test_the_paper_weighs_no_foreground_triplets(config):

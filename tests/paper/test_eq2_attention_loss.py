@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from parsing.schemes import UNKNOWN
-from reid.losses.attention import body_part_attention_loss, mean_body_part_attention_loss
+from reid.checkpoints.store import new_model
+from reid.config.root import Backbone
+from reid.losses.attention import mean_body_part_attention_loss, summed_body_part_attention_loss
+from reid.losses.gilt import objective
+
+FORMS = [mean_body_part_attention_loss, summed_body_part_attention_loss]
+STRIDE_4 = Backbone(name="resnet10t", weights=None, levels=(1,))
 
 
 @pytest.fixture
@@ -23,7 +29,7 @@ def log_softmax(scores, n, k, row, column):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
-def test_eq2_sums_over_cells_and_spreads_the_smoothing_by_the_batch_size(batch, smoothing):
+def test_the_letter_of_eq2_sums_over_cells_and_spreads_the_smoothing_by_the_batch_size(batch, smoothing):
     scores, labels = batch
     size = len(scores)
     expected = 0.0
@@ -34,12 +40,14 @@ def test_eq2_sums_over_cells_and_spreads_the_smoothing_by_the_batch_size(batch, 
                     true = int(labels[n, row, column]) == k
                     q = 1 - (size - 1) / size * smoothing if true else smoothing / size
                     expected -= q * log_softmax(scores, n, k, row, column)
-    assert body_part_attention_loss(scores, labels, smoothing).item() == pytest.approx(expected / size, rel=1e-10)
+    found = summed_body_part_attention_loss(scores, labels, smoothing).item()
+    assert found == pytest.approx(expected / size, rel=1e-10)
 
 
-def test_the_official_form_is_a_mean_smoothed_over_the_classes(batch):
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+def test_the_mean_is_a_cross_entropy_smoothed_over_the_classes(batch, smoothing):
     scores, labels = batch
-    smoothing, expected = 0.1, 0.0
+    expected = 0.0
     for n in range(4):
         for row in range(5):
             for column in range(3):
@@ -50,7 +58,7 @@ def test_the_official_form_is_a_mean_smoothed_over_the_classes(batch):
     assert found == pytest.approx(expected / (4 * 5 * 3), rel=1e-10)
 
 
-@pytest.mark.parametrize("loss", [body_part_attention_loss, mean_body_part_attention_loss])
+@pytest.mark.parametrize("loss", FORMS)
 def test_unknown_cells_have_no_part_in_it(batch, loss):
     scores, labels = batch
     labels = labels.clone()
@@ -61,13 +69,31 @@ def test_unknown_cells_have_no_part_in_it(batch, loss):
     assert scores.grad[:, :, 1].all()
 
 
-@pytest.mark.parametrize("loss", [body_part_attention_loss, mean_body_part_attention_loss])
+@pytest.mark.parametrize("loss", FORMS)
 def test_a_batch_of_which_nothing_is_known_costs_nothing(batch, loss):
     scores, labels = batch
     assert loss(scores, torch.full_like(labels, UNKNOWN), 0.1).item() == 0
 
 
-@pytest.mark.parametrize("loss", [body_part_attention_loss, mean_body_part_attention_loss])
+@pytest.mark.parametrize("loss", FORMS)
 def test_gradients(batch, loss):
     scores, labels = batch
     assert torch.autograd.gradcheck(lambda values: loss(values, labels, 0.1), scores.requires_grad_())
+
+
+def over_the_other_terms(entry, size) -> float:
+    """The attention term of a model entry over the sum of all its other terms, at the first step on random images."""
+    torch.manual_seed(1)
+    settings = entry.model_copy(update={"backbone": STRIDE_4, "size": size})
+    output = new_model(settings, parts=8, identities=700).train()(torch.randn(8, 3, *size))
+    labels = torch.randint(0, 9, (8, *output.attention.shape[-2:]))
+    scores = output.identity_scores, output.attention_scores
+    terms = objective(output.embeddings, *scores, labels, torch.arange(8) // 4, settings.loss)
+    return (terms["attention"] / (terms["loss"] - terms["attention"])).item()
+
+
+@pytest.mark.parametrize("model", ["hrnet", "hrnet_official"])
+def test_the_attention_term_weighs_alike_at_every_resolution(config, model):
+    few, many = (over_the_other_terms(config.model(model), size) for size in ((64, 32), (384, 128)))  # 16x8, 96x32
+    assert 1 / 2 < many / few < 2
+    assert many < 1, "the attention term outweighs all others"

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from reid.config.root import Loss
-from reid.losses.attention import body_part_attention_loss
+from reid.losses.attention import mean_body_part_attention_loss
 from reid.losses.gilt import identity_loss, objective, triplet_loss
 from reid.losses.triplet import (
     batch_hard_triplet_loss,
@@ -110,7 +110,7 @@ def test_the_identity_loss_is_a_smoothed_cross_entropy():
 
 def settings(**changes):
     entry = {
-        "attention_weight": 0.35, "attention_smoothing": 0.1, "attention_form": "paper", "margin": MARGIN,
+        "attention_weight": 0.35, "attention_smoothing": 0.1, "attention_form": "mean", "margin": MARGIN,
         "identity": ["global", "foreground", "concatenated"], "identity_smoothing": 0.1,
         "triplet": ["parts"], "part_triplet": "averaged",
     }  # fmt: skip
@@ -132,7 +132,7 @@ def outputs(parts):
 def test_eq5_and_eq6_sum_their_terms(outputs):
     embeddings, scores, attention, labels = outputs
     terms = objective(embeddings, scores, attention, labels, IDENTITIES, settings())
-    expected = 0.35 * body_part_attention_loss(attention, labels, 0.1)
+    expected = 0.35 * mean_body_part_attention_loss(attention, labels, 0.1)
     expected += sum(identity_loss(scores[name], IDENTITIES, 0.1) for name in ("global", "foreground", "concatenated"))
     expected += part_averaged_triplet_loss(embeddings["parts"], IDENTITIES, MARGIN)
     assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-12)

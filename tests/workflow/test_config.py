@@ -14,7 +14,7 @@ from reid.config.root import Model, Synthetic, load
 from reid.synthetic.scenes import SUPERSAMPLED_SCENE, Camera
 from tests.people import PEOPLE as DRAWN
 
-LOSSLESS = {"attention_weight": 0.0, "attention_smoothing": 0.1, "attention_form": "paper", "identity": [],
+LOSSLESS = {"attention_weight": 0.0, "attention_smoothing": 0.1, "attention_form": "mean", "identity": [],
             "identity_smoothing": 0.1, "triplet": [], "part_triplet": "averaged", "margin": 0.3}  # fmt: skip
 SEEN = {"triplet_visibility": {"rule": "argmax", "threshold": 0.4}}
 DEMO_ROW = {"label": "BoT", "dataset": "synthetic", "model": "bot_small", "matching": "global"}
@@ -95,6 +95,12 @@ def refusal(path: str, value: object) -> str:
             "labels",
             "models.resnet50: attention 'labels' is not learnt; set loss.",
         ),
+        (
+            "recipes/paper/loss/attention_form",
+            "paper",
+            "models.resnet50: loss.attention_form: 'paper' is now called 'sum'",
+        ),
+        ("models/hrnet/loss", {"attention_form": "official"}, "models.hrnet: loss.attention_form: 'official' is now "),
         ("models/hrnet/loss", SEEN | {"triplet": []}, "models.hrnet: loss: triplet_visibility needs `parts` under"),
         ("models/hrnet/loss", SEEN | {"part_triplet": "each"}, "models.hrnet: loss: triplet_visibility needs `parts`"),
         ("models/hrnet/scheme", "ninety", "models.hrnet.scheme: 'ninety' is not one of two"),
