@@ -20,6 +20,7 @@ SCHEMA_VERSION = 1
 WITHOUT_RESULTS = {
     "artefacts.config", "artefacts.errors", "artefacts.progress", "parsing.config", "parsing.conversion.config",
     "reid.config", "reid.config.root", "reid.config.dataset", "reid.config.report", "reid.config.training",
+    "reid.training.early_warnings",
 }  # fmt: skip
 
 

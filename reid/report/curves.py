@@ -11,7 +11,10 @@ MEANINGS = {
     "learning_rate": "learning rate",
     "loss": "loss (Eq. 5)",
     "attention": "part attention loss (Eq. 2)",
+    "identity_accuracy": "identity accuracy of the batches",
+    "true_part_probability": "attention to the true part (Eq. 1)",
 }
+SHARES = ("identity_accuracy", "true_part_probability")
 
 
 @styled
@@ -24,6 +27,8 @@ def training_curves(histories: Mapping[int, pd.DataFrame], title: str) -> Figure
             axis.plot(history["epoch"], history[column], label=f"seed {seed}", marker=_marker(history))
         axis.set_title(MEANINGS.get(column, _words(column)))
         axis.set_xlabel("epoch")
+        if column in SHARES:
+            axis.set_ylim(0, 1)
         plain(axis)
     if len(histories) > 1:
         axes[0].legend()

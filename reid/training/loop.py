@@ -1,5 +1,6 @@
 """The training loop: batches in, weights out."""
 
+import logging
 import resource
 import sys
 from collections.abc import Callable
@@ -14,9 +15,11 @@ from artefacts.progress import bar
 from artefacts.state import State
 from reid.data.loading import TrainingLoader
 from reid.data.samples import TrainingBatch
+from reid.training.early_warnings import early_warnings
 from reid.training.trainer import History, NotFinite, Trainer
 
-Watch = Callable[[dict[str, float]], None]  # is told the terms of every step
+log = logging.getLogger(__name__)
+Watch = Callable[[dict[str, float]], None]  # is told the terms and measures of every step
 
 
 class Trained(NamedTuple):
@@ -31,6 +34,7 @@ def train(trainer: Trainer, loader: TrainingLoader, state: State, title: str, wa
     saved = state.load()
     if saved is not None:
         trainer.restore(saved)
+        _warn(trainer)
     settings, speaks = trainer.settings.training, trainer.accelerator.is_main_process
     size = settings.identities * settings.images
     lengths = [loader.length(epoch) for epoch in range(settings.epochs)]
@@ -47,8 +51,11 @@ def train(trainer: Trainer, loader: TrainingLoader, state: State, title: str, wa
                     _keep(trainer, state)
                     sys.exit(128 + asked[0])
             trainer.end_epoch()
+            if trainer.epoch == 1:
+                progress.clear()
+                _warn(trainer)
             _keep(trainer, state)
-    return Trained(trainer.weights(), trainer.history)
+    return Trained(_finite(trainer.weights()), trainer.history)
 
 
 def _step(trainer: Trainer, batch: TrainingBatch, length: int, state: State) -> dict[str, float]:
@@ -61,6 +68,24 @@ def _step(trainer: Trainer, batch: TrainingBatch, length: int, state: State) -> 
             f"the loss is not finite in epoch {trainer.epoch + 1} ({error}); the images of this batch are listed in "
             f"{state.note('not_finite.json', note)}; lower models.*.training.learning_rate or use precision: no"
         ) from None
+
+
+def _finite(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights as they are. Raises UserError if the last steps, whose loss nobody asked for again, spoilt them."""
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise UserError(
+                f"the trained weights are not finite ({name}); lower models.*.training.learning_rate or use "
+                "precision: no"
+            )
+    return weights
+
+
+def _warn(trainer: Trainer) -> None:
+    """Say what the first epoch showed; again where a training goes on, whose log begins anew."""
+    if trainer.history and trainer.accelerator.is_main_process:
+        for line in early_warnings(trainer.history[0], trainer.settings.loss):
+            log.warning("warning: %s", line)
 
 
 def _keep(trainer: Trainer, state: State) -> None:

@@ -1,6 +1,6 @@
 """One model in training: its weights, their average, the optimiser, how far it has come and what it measured."""
 
-from collections import Counter
+import math
 
 import torch
 from accelerate import Accelerator
@@ -12,9 +12,10 @@ from reid.config.root import Model
 from reid.data.samples import TrainingBatch, normalised, shares
 from reid.losses.gilt import objective
 from reid.model.attention import visible_parts
-from reid.model.bpbreid import BPBReID
+from reid.model.bpbreid import BPBReID, Output
 from reid.training.attention_targets import blended_labels_on_cells, labels_on_cells
 from reid.training.distributed import whole_batch
+from reid.training.measures import RunningMeans, Total, identity_accuracy, means, total, true_part_probability
 from reid.training.schedule import learning_rate
 
 History = list[dict[str, float]]
@@ -45,10 +46,10 @@ class Trainer:
         decay = settings.training.average_decay
         average = decay and get_ema_multi_avg_fn(decay)
         self.averaged = AveragedModel(self._bare(), multi_avg_fn=average, use_buffers=True) if decay else None
-        self.epoch, self.batch, self.sums, self.history = 0, 0, Counter(), []
+        self.epoch, self.batch, self.means, self.history = 0, 0, RunningMeans(), []
 
     def step(self, batch: TrainingBatch, batches: int) -> dict[str, float]:
-        """The terms of the loss by name, at an update from one of the epoch's `batches`.
+        """The terms of the loss and the measures by name, at an update from one of the epoch's `batches`.
 
         Raises NotFinite, before anything is updated, if the loss is not.
         """
@@ -56,27 +57,28 @@ class Trainer:
         rate = learning_rate(self.epoch + self.batch / batches, self.settings.training)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        terms = self._terms(batch)
-        values = dict(zip(terms, torch.stack(list(terms.values())).tolist(), strict=True))  # the GPU is awaited once
-        if not bool(terms["loss"].isfinite()):
-            raise NotFinite(values)
+        terms, measures = self._terms(batch)
+        totals = {name: total(value.detach()) for name, value in terms.items()} | measures
+        values = means(totals)  # the GPU is awaited once
+        if not math.isfinite(values["loss"]):
+            raise NotFinite({name: values[name] for name in terms})
         self.optimiser.zero_grad()
         self.accelerator.backward(terms["loss"])
         self.optimiser.step()
         if self.averaged is not None:
             self.averaged.update_parameters(self._bare())
         self.batch += 1
-        self.sums.update(values)
-        return values
+        self.means.add(totals)
+        return {name: value for name, value in values.items() if not math.isnan(value)}
 
     def end_epoch(self) -> None:
         """Note the epoch's means: what follows belongs to the next."""
-        means = {name: value / self.batch for name, value in self.sums.items()}
         rate = self.optimiser.param_groups[0]["lr"]
-        self.history.append({"epoch": self.epoch + 1, "learning_rate": rate, **means})
-        self.epoch, self.batch, self.sums = self.epoch + 1, 0, Counter()
+        self.history.append({"epoch": self.epoch + 1, "learning_rate": rate, **self.means.read()})
+        self.epoch, self.batch, self.means = self.epoch + 1, 0, RunningMeans()
 
-    def _terms(self, batch: TrainingBatch) -> dict[str, Tensor]:
+    def _terms(self, batch: TrainingBatch) -> tuple[dict[str, Tensor], dict[str, Total]]:
+        """The terms of the loss, and the measures that mean something for this model."""
         device, rule = self.accelerator.device, self.settings.loss.triplet_visibility
         output = self.model(normalised(batch.images.to(device)), shares(batch.confidences, device))
         labels = self._labels(batch, tuple(output.attention.shape[-2:]))
@@ -85,10 +87,22 @@ class Trainer:
             labels = None if labels is None else self.accelerator.gather(labels.contiguous())
             identities = self.accelerator.gather(identities)
         visible = visible_parts(output.attention, rule) if rule else None
-        return objective(
+        terms = objective(
             output.embeddings, output.identity_scores, output.attention_scores, labels, identities,
             self.settings.loss, visible,
         )  # fmt: skip
+        return terms, self._measures(output, labels, identities)
+
+    @torch.no_grad()
+    def _measures(self, output: Output, labels: Tensor | None, identities: Tensor) -> dict[str, Total]:
+        """Accuracy of the classifiers under the identity loss, and what attention that is taught pays to its labels."""
+        measures, loss = {}, self.settings.loss
+        if loss.identity:
+            scores = (output.identity_scores[name] for name in loss.identity)
+            measures["identity_accuracy"] = identity_accuracy(scores, identities)
+        if loss.attention_weight:
+            measures["true_part_probability"] = true_part_probability(output.attention, labels)
+        return measures
 
     def _labels(self, batch: TrainingBatch, cells: tuple[int, int]) -> Tensor | None:
         """The label of each cell of the attention maps, None where the model asks for none."""
@@ -110,7 +124,7 @@ class Trainer:
         return {
             "epoch": self.epoch,
             "batch": self.batch,
-            "sums": dict(self.sums),
+            "means": self.means.state(),
             "history": self.history,
             "model": self._bare().state_dict(),
             "averaged": None if self.averaged is None else self.averaged.state_dict(),
@@ -131,7 +145,7 @@ class Trainer:
         torch.set_rng_state(processor)
         torch.cuda.set_rng_state_all(devices[: torch.cuda.device_count()])
         self.epoch, self.batch, self.history = saved["epoch"], saved["batch"], saved["history"]
-        self.sums = Counter(saved["sums"])
+        self.means.restore(saved["means"], self.accelerator.device)
 
     def _bare(self) -> BPBReID:
         return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)

@@ -75,9 +75,11 @@ def test_a_table_with_nothing_to_draw_says_so(draw):
 
 
 def test_training_curves_have_a_line_a_seed_and_a_panel_a_column():
-    history = pd.DataFrame({"epoch": [1, 2], "learning_rate": [0.1, 0.2], "triplet_parts": [3.0, 2.0]})
-    rate, triplet = training_curves({1: history, 4: history * 2}, "title").axes
+    columns = {"learning_rate": [0.1, 0.2], "triplet_parts": [3.0, 2.0], "identity_accuracy": [0.1, 0.2]}
+    history = pd.DataFrame({"epoch": [1, 2], **columns})
+    rate, triplet, accuracy = training_curves({1: history, 4: history * 2}, "title").axes
     assert (rate.get_title(), triplet.get_title()) == ("learning rate", "triplet loss, parts")
+    assert (accuracy.get_title(), accuracy.get_ylim()) == ("identity accuracy of the batches", (0, 1))
     assert [line.get_ydata().tolist() for line in triplet.lines] == [[3, 2], [6, 4]]
     assert [text.get_text() for text in rate.get_legend().texts] == ["seed 1", "seed 4"]
 

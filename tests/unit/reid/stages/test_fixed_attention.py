@@ -45,7 +45,7 @@ def test_pcb_needs_no_labels_and_shows_every_stripe(config, people, tmp_path):
     metadata = read_metadata(tmp_path / "m.safetensors")
     assert metadata["part_names"] == ["stripe_1", "stripe_2", "stripe_3"]
     assert set(metadata["provenance"]["inputs"]) == {"manifest"}
-    assert (tmp_path / "h").read_text().splitlines()[0] == "epoch,learning_rate,loss,identity_parts"
+    assert (tmp_path / "h").read_text().splitlines()[0] == "epoch,learning_rate,loss,identity_parts,identity_accuracy"
     assert embed(config, people, tmp_path, *chosen) == 0
     with reading(tmp_path / "e.h5") as file:
         assert file.parts == ["stripe_1", "stripe_2", "stripe_3"]

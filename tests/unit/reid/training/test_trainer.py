@@ -45,7 +45,7 @@ def write_gradients(arguments: argparse.Namespace) -> int:
     """Instead of training: write the loss and the gradients of the first batch. Runs in a process of its own."""
 
     def first(self, batch, _):
-        terms = self._terms(batch)
+        terms, _ = self._terms(batch)
         self.accelerator.backward(terms["loss"])
         if self.accelerator.is_main_process:
             gradients = {name: value.grad for name, value in self._bare().named_parameters() if value.grad is not None}
