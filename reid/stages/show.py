@@ -9,22 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-import yaml
 from PIL import Image
 
-from artefacts.config import must_be_one_of, overlaid
+from artefacts.config import must_be_one_of
 from artefacts.errors import UserError
 from artefacts.files import replacing
 from artefacts.manifest import DISTRACTOR, ImageRow, read_manifest
 from parsing.store import LabelFile
 from reid.checkpoints.store import load_model
-from reid.config.root import Config, ModelInUse, load
+from reid.config.files import CONFIGURATION, read_configuration
+from reid.config.root import Config, ModelInUse
 from reid.data.loading import embedding_loader
 from reid.embeddings.extract import embed
 from reid.embeddings.store import reading
 from reid.report.figures.single_image import Seen, computed, portrait, ranking, remark, searched_for, stacked, stored
-
-CONFIGURATION = [Path("config.yaml"), Path("paper.yaml")]  # as in workflow/Snakefile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    config = _configuration(arguments.configfile)
+    config = read_configuration(arguments.configfile)
     names = arguments.dataset, arguments.model, arguments.matching
     try:
         must_be_one_of("--dataset", names[0], config.datasets)
@@ -52,17 +50,6 @@ def run(arguments: argparse.Namespace) -> None:
     with replacing(picture) as path:
         page.save(path, "PNG")
     print(picture)
-
-
-def _configuration(paths: list[Path]) -> Config:
-    content: dict = {}
-    for path in paths:
-        try:
-            content = overlaid(content, yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (OSError, yaml.YAMLError, AttributeError) as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"{path}: cannot be read ({reason}); run this beside it, or use --configfile") from None
-    return load(content)
 
 
 def _pages(arguments: argparse.Namespace, config: Config) -> Iterator[Image.Image]:

@@ -1,6 +1,7 @@
 """Inputs that lie within a file of fixed form: the pickle of a torch file, and HDF5 behind its seal."""
 
 import io
+import math
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,11 @@ def in_zip(name: str, read: Callable[[Path], object]) -> Callable[[bytes, Path],
     return reading_file
 
 
+def zeros(*shape: int) -> torch.Tensor:
+    """Zeros in a storage of STORED's size: torch refuses a file whose storages have another size than asked for."""
+    return torch.zeros(len(STORED) // 4)[: math.prod(shape)].view(shape)
+
+
 def pickle_of(content: object) -> bytes:
     """The pickle in what torch saves."""
     saved = io.BytesIO()
@@ -41,16 +47,17 @@ def pickle_of(content: object) -> bytes:
 def released_pickle() -> bytes:
     """That of a checkpoint with the parameters that every one has, and scores."""
     weights = {
-        "pixel_classifier.classifier.weight": torch.zeros(9, 4, 1, 1),
-        "global_identity_classifier.classifier.weight": torch.zeros(11, 4),
+        "pixel_classifier.classifier.weight": zeros(9, 4, 1, 1),
+        "global_identity_classifier.classifier.weight": zeros(11, 4),
     }
     scores = {"rank1": np.float32(0.75), "mAP": np.float64(0.5), "epoch": 120}
-    return pickle_of({"state_dict": weights, "config": {"data": {"height": 384}}, **scores})
+    settings = {"model": {"bpbreid": {"masks": {"preprocess": "eight"}}}}
+    return pickle_of({"state_dict": weights, "config": settings, **scores})
 
 
 def state_pickle() -> bytes:
     """That of a training's state."""
-    state = {"model": {"weight": torch.zeros(3, 2)}, "epoch": 3, "numbers": [1, 2.5, None, "text"]}
+    state = {"model": {"weight": zeros(3, 2)}, "epoch": 3, "numbers": [1, 2.5, None, "text"]}
     return pickle_of({"fingerprint": "digest", "state": state})
 
 

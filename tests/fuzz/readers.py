@@ -1,5 +1,6 @@
 """The readers of foreign files: real files to begin with, how an input becomes a file, and what may be raised."""
 
+import functools
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -25,10 +26,12 @@ from parsing.integrity import FIELDS, LABELS, USER_BLOCK, VERSIONS
 from parsing.labels.overrides import read_overrides
 from parsing.pifpaf.checkpoints import load_network
 from parsing.store import FieldFile, LabelFile, write_labels
-from reid.checkpoints.official import read_released
+from reid.checkpoints.official import our_weights, read_released
+from reid.checkpoints.official_schemes import part_names
+from reid.checkpoints.official_settings import differences, unsupported
 from reid.checkpoints.store import load_model, new_model, save_model
 from reid.config.dataset import Options
-from reid.config.root import Backbone, Model, load
+from reid.config.root import Backbone, Config, Model, ModelInUse, load
 from reid.data.readers.msmt17 import read_msmt17
 from reid.data.readers.posetrack import read_occluded_posetrack
 from reid.data.readers.table import read_table
@@ -256,6 +259,15 @@ def released_checkpoints(folder: Path) -> Iterator[bytes]:
     yield released_pickle()
 
 
+def import_released(path: Path) -> None:
+    """All that stage import-official does with a file before it writes."""
+    released, config = read_released(path), base_config()
+    entry = ModelInUse.of(config.model("resnet50_official"))
+    differences(released.settings, entry), unsupported(released.settings, entry)
+    part_names(released, "own", None, {name: list(scheme.parts) for name, scheme in config.schemes.items()})
+    our_weights(released.weights, {"part_classifier.weight": torch.zeros(9, 4)})
+
+
 def states(folder: Path) -> Iterator[bytes]:
     yield state_pickle()
 
@@ -300,7 +312,8 @@ def base_content() -> dict:
     return overlaid(*(yaml.safe_load((PROJECT / name).read_text()) for name in ("config.yaml", "paper.yaml")))
 
 
-def base_config():
+@functools.cache
+def base_config() -> Config:
     return load(base_content())
 
 
@@ -340,7 +353,9 @@ READERS = {
     "pifpaf fields": Reader(field_files, sealed_anew(FIELDS, read_fields), longest=HDF5),
     "part labels": Reader(label_files, sealed_anew(LABELS, read_labels), longest=HDF5),
     "embeddings": Reader(embedding_files, in_file("embeddings.h5", read_embeddings), longest=HDF5),
-    "released checkpoint": Reader(released_checkpoints, in_zip("released.pth.tar", read_released)),
+    "released checkpoint": Reader(
+        released_checkpoints, in_zip("released.pth.tar", import_released), (UserError, ValueError)
+    ),
     "released pifpaf": Reader(released_checkpoints, in_zip("net.pkl", load_network)),
     "pifpaf checkpoint": Reader(pifpaf_checkpoints, in_file("net.safetensors", load_network)),
     "model": Reader(models, in_file("model.safetensors", load_model)),

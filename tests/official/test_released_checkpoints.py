@@ -1,9 +1,8 @@
 """The authors' checkpoints: imported, they give the embeddings that the released network gives."""
 
+import functools
 import json
 import os
-import sys
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,77 +11,24 @@ import torch
 from artefacts.command import run
 from artefacts.errors import UserError
 from reid.checkpoints.official import our_weights, read_released
-from reid.checkpoints.official_settings import differences
+from reid.checkpoints.official_settings import differences, unsupported
 from reid.checkpoints.store import load_model
 from reid.config.root import ModelInUse
 from reid.data.samples import TestBatch, normalised
 from reid.embeddings.extract import embed
 from tests.official import released
-
-IDENTITIES = 11
-WEIGHTS = {"globl": (1.0, 0.0), "foreg": (1.0, 0.0), "conct": (1.0, 0.0), "parts": (0.0, 1.0)}
-
-
-class CfgNode(dict):
-    """Pickles as what the released code pickles: a dict with attributes, of a class that is not installed here."""
-
-
-CfgNode.__module__, CfgNode.__qualname__ = "yacs.config", "CfgNode"
-
-
-def node(**content) -> CfgNode:
-    made = CfgNode({key: node(**value) if isinstance(value, dict) else value for key, value in content.items()})
-    made.__dict__.update({"__immutable__": False, "__deprecated_keys__": set(), "__new_allowed__": False})
-    return made
-
-
-def settings(backbone: str, size: tuple[int, int], **changes) -> CfgNode:
-    """The part that matters of a configuration of theirs, for an occluded dataset."""
-    weights = {name: {"id": identity, "tr": triplet} for name, (identity, triplet) in WEIGHTS.items()}
-    bpbreid = {
-        "backbone": backbone, "last_stride": 1, "dim_reduce": "after_pooling", "dim_reduce_output": 512,
-        "pooling": "gwap", "normalization": "identity", "learnable_attention_enabled": True,
-        "test_embeddings": ["bn_foreg", "parts"], "testing_binary_visibility_score": True,
-        "masks": {"preprocess": "eight", "parts_num": 8},
-    }  # fmt: skip
-    return node(
-        project={"job_id": 10670, "notes": ""},
-        data={"height": size[0], "width": size[1], "transforms": ["rc", "re"], "sources": ["occluded_duke"]},
-        model={"name": "bpbreid", "bpbreid": bpbreid | changes},
-        loss={"part_based": {"weights": {**weights, "pixls": {"ce": 0.35}}}, "triplet": {"margin": 0.3}},
-        train={"max_epoch": 120, "lr": 0.00035, "batch_size": 64, "stepsize": [40, 70]},
-    )
+from tests.official.files import IDENTITIES, LEAST, import_checkpoint, settings, write_checkpoint
 
 
 @pytest.fixture
-def save(tmp_path, monkeypatch):
-    """Write a checkpoint as the released code does, with yacs there meanwhile."""
-
-    def write(parameters: dict, config: CfgNode, **more):
-        module = ModuleType("yacs.config")
-        module.CfgNode = CfgNode
-        monkeypatch.setitem(sys.modules, "yacs", ModuleType("yacs"))
-        monkeypatch.setitem(sys.modules, "yacs.config", module)
-        optimiser = torch.optim.Adam([torch.zeros(2, requires_grad=True)])
-        scores = {"rank1": np.float32(0.751), "mAP": np.float64(0.625), "ssmd": np.float64(1.5)}
-        content = {"state_dict": dict(parameters), "epoch": 120, "config": config, **scores}
-        torch.save({**content, "optimizer": optimiser.state_dict(), **more}, tmp_path / "released.pth.tar")
-        monkeypatch.undo()
-        return tmp_path / "released.pth.tar"
-
-    return write
+def save(tmp_path):
+    """Write a checkpoint of these parameters and settings."""
+    return functools.partial(write_checkpoint, tmp_path / "released.pth.tar")
 
 
 def occluded(config, name: str, size: tuple[int, int]) -> ModelInUse:
     entry = ModelInUse.of(config.model(name)).model_dump(mode="json")
     return ModelInUse.model_validate_json(json.dumps(entry | {"size": size}))
-
-
-def imported(config, file, model: ModelInUse, output) -> int:
-    schemes = {name: list(scheme.parts) for name, scheme in config.schemes.items()}
-    content = {"name": "hrnet_official_occluded", "model": model.model_dump(mode="json"), "schemes": schemes}
-    words = ["import-official", str(file), "--config", json.dumps(content), "--output", str(output)]
-    return run("reid", {"import-official": ""}, words)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +47,7 @@ def test_its_embeddings_are_theirs(config, save, tmp_path, backbone, model, size
     theirs = released.embeddings(parameters, features, 8, IDENTITIES)
     saved = {f"module.{name}": tensor for name, tensor in parameters.items()} if several_gpus else parameters
     ours = occluded(config, model, size)
-    assert imported(config, save(saved, settings(backbone, size)), ours, tmp_path / "model.safetensors") == 0
+    assert import_checkpoint(config, save(saved, settings(backbone, size)), tmp_path / "model.safetensors", ours) == 0
     trained = load_model(tmp_path / "model.safetensors")
     batch = TestBatch(images, torch.arange(3), torch.ones(3, dtype=torch.long), list("abc"), None)
     found = embed(trained.network, batch, ours, torch.device("cpu"))
@@ -114,12 +60,6 @@ def test_its_embeddings_are_theirs(config, save, tmp_path, backbone, model, size
     assert trained.part_names == list(config.schemes["eight"].parts)
     assert trained.provenance["released"]["scores"] == {"epoch": 120, "rank1": pytest.approx(0.751), "mAP": 0.625}
     assert trained.provenance["released"]["settings"]["project"]["job_id"] == 10670
-
-
-LEAST = {
-    "pixel_classifier.classifier.weight": torch.zeros(9, 4, 1, 1),
-    "global_identity_classifier.classifier.weight": torch.zeros(IDENTITIES, 4),
-}
 
 
 class Planted:
@@ -202,6 +142,9 @@ class TestParameters:
             our_weights(weights, self.WANTED)
 
 
+JITTER = {"brightness": 0.2, "contrast": 0.15, "saturation": 0.0, "hue": 0.0, "always_apply": False, "p": 0.5}
+
+
 class TestSettings:
     @pytest.fixture
     def model(self, config) -> ModelInUse:
@@ -218,7 +161,6 @@ class TestSettings:
         [
             ("resnet50", (384, 128), {}, "model.bpbreid.backbone is 'resnet50', not 'hrnet32'"),
             ("hrnet32", (256, 128), {}, "data.height is 256, not 384"),
-            ("hrnet32", (384, 128), {"pooling": "gmp"}, "model.bpbreid.pooling is 'gmp', not 'gwap'"),
             ("hrnet32", (384, 128), {"dim_reduce_output": 256}, "model.bpbreid.dim_reduce_output is 256, not 512"),
             ("hrnet32", (384, 128), {"test_embeddings": ["parts"]},
              "model.bpbreid.test_embeddings is ['parts'], not ['bn_foreg', 'parts']"),
@@ -230,23 +172,43 @@ class TestSettings:
     def test_the_weights_of_the_losses_are_compared(self, config):
         holistic = ModelInUse.of(config.model("hrnet_official_occluded_reid"))
         assert differences(settings("hrnet32", (384, 128)), holistic) == [
-            "data.transforms is ['rc', 're'], not ['rc', 're', 'rf']",
+            "data.transforms is ['rc', 're'], not ['rc', 're', 'rf', 'cj']",
             "loss.part_based.weights.pixls.ce is 0.35, not 0.7",
             "loss.part_based.weights.foreg.tr is 0.0, not 1.0",
         ]
+
+    @pytest.mark.parametrize("model", ["hrnet_official_occluded_reid", "resnet50_official_occluded_reid"])
+    @pytest.mark.parametrize("names", [["rc", "re", "rf", "cj"], ["Color_Jitter", "rf", "random_crop", "random_erase"]])
+    def test_those_of_occluded_reid_fit_its_entries(self, config, model, names):
+        entry = ModelInUse.of(config.model(model))
+        theirs = settings("resnet50" if model.startswith("resnet50") else "hrnet32", entry.size)
+        theirs["data"] |= {"transforms": names, "cj": JITTER}
+        theirs["loss"]["part_based"]["weights"] |= {"pixls": {"ce": 0.7}, "foreg": {"id": 1.0, "tr": 1.0}}
+        assert differences(theirs, entry) == unsupported(theirs, entry) == []
+        theirs["data"]["cj"] = JITTER | {"brightness": 0.3, "hue": 0.1}
+        assert differences(theirs, entry) == ["data.cj.brightness is 0.3, not 0.2"]
+        assert unsupported(theirs, entry) == ["data.cj.hue is 0.1, not 0.0"]
+
+    def test_what_no_entry_can_have(self, model):
+        theirs = settings("hrnet32", (384, 128), pooling="gmp", masks={"type": "stripes"})
+        assert unsupported(theirs, model) == [
+            "model.bpbreid.pooling is 'gmp', not 'gwap'", "model.bpbreid.masks.type is 'stripes', not 'disk'",
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"dim_reduce": "none"}, "differs from models.hrnet_official_occluded: model.bpbreid.dim_reduce is 'none'"),
-        ({"masks": {"preprocess": "seven_new"}}, "its part scheme is 'seven_new', which is none of two, three"),
-        ({"masks": {"preprocess": "five_v"}}, "knows 8 parts, but five_v has 5"),
+        ({"dim_reduce": "none"}, "does not fit models.own: model.bpbreid.dim_reduce is 'none'"),
+        ({"pooling": "gmp"}, "pooling is 'gmp', not 'gwap': no entry can have that"),
     ],
 )
 def test_what_does_not_fit_the_entry_is_one_line(config, save, tmp_path, capsys, changes, message):
     model = occluded(config, "resnet50_official_occluded", (256, 128))
-    assert imported(config, save(LEAST, settings("resnet50", (256, 128), **changes)), model, tmp_path / "out") == 1
+    assert (
+        import_checkpoint(config, save(LEAST, settings("resnet50", (256, 128), **changes)), tmp_path / "out", model)
+        == 1
+    )
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
     assert not (tmp_path / "out").exists()
