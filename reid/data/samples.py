@@ -66,10 +66,15 @@ def shares(confidences: UInt8[Tensor, "B K h w"] | None, device: torch.device) -
 def normalised(images: UInt8[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
     """Images in float32 with ImageNet's mean and deviation taken out, on the same device, still channels last."""
     count, _, height, width = images.shape
-    mean, deviation = (torch.tensor(values, device=images.device).repeat(width) for values in (MEAN, DEVIATION))
+    mean, deviation = (_filled(values, images.device).repeat(width) for values in (MEAN, DEVIATION))
     lines = images.permute(0, 2, 3, 1).reshape(count, height, width * 3).float()  # long rows are fast, pixels are not
     lines.sub_(255 * mean).div_(255 * deviation)
     return lines.view(count, height, width, 3).permute(0, 3, 1, 2)
+
+
+def _filled(values: tuple[float, ...], device: torch.device) -> Float[Tensor, " C"]:
+    """A tensor of these values, made on `device`: `torch.tensor` would have the host wait for its copy."""
+    return torch.stack([torch.full((), value, device=device) for value in values])
 
 
 class TrainingSamples(Dataset):

@@ -1,7 +1,7 @@
 """Embeddings of images by a trained network."""
 
-import numpy as np
 import torch
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from reid.config.root import ModelInUse
@@ -11,27 +11,37 @@ from reid.model.attention import visible_parts
 from reid.model.bpbreid import BPBReID, Output
 
 
-@torch.inference_mode()
 def embed(network: BPBReID, batch: TestBatch, settings: ModelInUse, device: torch.device) -> Split:
-    """What is compared of a batch: global, foreground and K part embeddings with visibility, score and attention.
+    """What is compared of a batch: global, foreground and K part embeddings with visibility, score and attention."""
+    found = measure(network, batch.images.to(device), shares(batch.confidences, device), settings)
+    arrays = {name: values.cpu().numpy() for name, values in found.items()}
+    return Split(key=batch.keys, identity=batch.identities.numpy(), camera=batch.cameras.numpy(), **arrays)
+
+
+@torch.inference_mode()
+def measure(
+    network: BPBReID,
+    images: UInt8[Tensor, "N 3 H W"],
+    confidences: Float[Tensor, "N K y x"] | None,
+    settings: ModelInUse,
+) -> dict[str, Tensor]:
+    """The features, visibility, score and attention of images, as `Split` has them, on the images' device.
 
     Stripes (PCB) are always visible. The head computes in float32, also where the backbone's precision is bfloat16.
     """
-    images = normalised(batch.images.to(device)).contiguous(memory_format=torch.channels_last)
+    device = images.device
+    pixels = normalised(images).contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=settings.embedding_precision == "bfloat16"):
-        output = network(images, shares(batch.confidences, device))
+        output = network(pixels, confidences)
     scores = output.attention[:, 1:].amax(dim=(2, 3))
     holistic = torch.ones(len(scores), 2, device=device)
     visible = visible_parts(output.attention, settings.visibility) | (settings.head.attention == "stripes")
-    return Split(
-        key=batch.keys,
-        features=compared_features(output, settings.after_bnneck).float().cpu().numpy(),
-        visibility=torch.cat([holistic.bool(), visible], dim=1).cpu().numpy(),
-        score=torch.cat([holistic, scores], dim=1).float().cpu().numpy(),
-        identity=batch.identities.numpy(),
-        camera=batch.cameras.numpy(),
-        attention=(output.attention * 255).round().to(torch.uint8).cpu().numpy().astype(np.uint8),
-    )
+    return {
+        "features": compared_features(output, settings.after_bnneck).float(),
+        "visibility": torch.cat([holistic.bool(), visible], dim=1),
+        "score": torch.cat([holistic, scores], dim=1).float(),
+        "attention": (output.attention * 255).round().to(torch.uint8),
+    }
 
 
 def compared_features(output: Output, after_bnneck: list[str]) -> Tensor:

@@ -46,7 +46,8 @@ def hardest(
 ) -> tuple[Float[Tensor, "N"], Float[Tensor, "N"], Bool[Tensor, "N"]]:
     """For each anchor the farthest positive, the nearest negative, and whether it has both (batch-hard [8]).
 
-    Images at infinite distance, which have nothing in common, are neither.
+    Images at infinite distance, which have nothing in common, are neither. The farthest of no positives is minus
+    infinity, the nearest of no negatives infinity, so that a hinge on their difference is zero where one is missing.
     """
     same = identities[:, None] == identities[None]
     itself = torch.eye(len(identities), dtype=torch.bool, device=identities.device)
@@ -60,10 +61,11 @@ def batch_hard_triplet_loss(
 ) -> Float[Tensor, ""]:
     """Mean over anchors of [d_ap - d_an + margin]_+ with the hardest positive and negative (Eq. 8).
 
-    Anchors without a positive or a negative in the batch are left out; with none left the loss is zero.
+    Anchors without a positive or a negative in the batch are left out, by the hinge and not by selection, whose result
+    has a shape that the host would have to wait for; with none left the loss is zero.
     """
     positive, negative, usable = hardest(distances, identities)
-    losses = (positive[usable] - negative[usable] + margin).clamp_min(0)
+    losses = (positive - negative + margin).clamp_min(0)
     return losses.sum() / usable.sum().clamp_min(1)
 
 

@@ -69,16 +69,17 @@ def confidence_maps(confidences: Float[Tensor, "N K y x"], cells: tuple[int, int
     return torch.cat([1 - parts.amax(dim=1, keepdim=True), parts], dim=1)
 
 
-def stripe_maps(stripes: int, cells: tuple[int, int]) -> Float[Tensor, "L h w"]:
+def stripe_maps(stripes: int, cells: tuple[int, int], device: torch.device | None = None) -> Float[Tensor, "L h w"]:
     """PCB's fixed attention [23]: K horizontal stripes of equal height, and no background.
 
     A row of cells that lies in two stripes belongs to each by the share that lies in it, so that Eq. 3 averages over
     bands of equal height also where K does not divide the rows.
     """
     height, width = cells
-    rows, parts = torch.arange(height), torch.arange(stripes)[:, None]  # rows are K long, stripes h
+    rows, parts = (torch.arange(count, device=device) for count in (height, stripes))  # rows are K long, stripes h
+    parts = parts[:, None]
     overlap = torch.minimum((rows + 1) * stripes, (parts + 1) * height) - torch.maximum(rows * stripes, parts * height)
-    maps = torch.cat([torch.zeros(1, height), overlap.clamp_min(0) / stripes])
+    maps = torch.cat([torch.zeros(1, height, device=device), overlap.clamp_min(0) / stripes])
     return maps[:, :, None].expand(-1, -1, width)
 
 

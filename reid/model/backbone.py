@@ -63,8 +63,11 @@ def build_backbone(
 def _take_stride_out(name: str, level: nn.Module) -> None:
     """Set the strides of a level's first block to 1, without the dilation that timm's output_stride would bring."""
     first = next(level.children(), level)
-    strided = [one for one in first.modules() if isinstance(one, nn.Conv2d) and one.stride == (2, 2)]
+    layers = [one for one in first.modules() if isinstance(one, nn.Conv2d | nn.AvgPool2d)]
+    strided = [layer for layer in layers if layer.stride in (2, (2, 2))]
     if not strided:
         raise UserError(f"models.*.backbone.last_stride: the last level of {name} has no stride to take out; set null")
-    for convolution in strided:
-        convolution.stride = (1, 1)
+    for layer in strided:
+        layer.stride = (1, 1)
+        if isinstance(layer, nn.AvgPool2d):  # before the shortcut's convolution, as ResNet-D has it
+            layer.kernel_size = 1

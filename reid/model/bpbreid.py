@@ -82,7 +82,7 @@ class BPBReID(nn.Module):
             return scores, attention_maps(scores)
         if self.attention == "labels":
             return None, confidence_maps(confidences, features.grid)
-        return None, stripe_maps(self.parts, features.grid).to(features.device).expand(len(features), -1, -1, -1)
+        return None, stripe_maps(self.parts, features.grid, features.device).expand(len(features), -1, -1, -1)
 
     def _heads(self, features: AppearanceMap, confidences: Tensor | None) -> Output:
         scores, attention = self._attend(features, confidences)

@@ -7,7 +7,7 @@ from reid.losses.triplet import hardest, part_averaged_distances
 def soft_part_triplet_loss(parts, identities):
     """Mean over anchors of ln(1 + exp(d_ap - d_an)), the margin-free form of Eq. 8, on part-averaged distances."""
     positive, negative, usable = hardest(part_averaged_distances(parts), identities)
-    return functional.softplus(positive - negative)[usable].sum() / usable.sum().clamp_min(1)
+    return functional.softplus(positive - negative).sum() / usable.sum().clamp_min(1)
 
 
 def by_loops(parts, identities):

@@ -36,6 +36,7 @@ def with_backbone(settings: Model, **changes) -> Model:
         ("regnetx_002", (2, 3, 4), None, 576, 8),
         ("resnet18", (-1,), 1, 512, 16),
         ("resnet18", (3,), None, 256, 16),
+        ("resnet10t", (-1,), 1, 512, 16),
         pytest.param("resnet50", (-1,), 1, 2048, 16, marks=pytest.mark.slow),
         pytest.param("hrnet_w32", (1, 2, 3, 4), None, 1920, 4, marks=pytest.mark.slow),
         pytest.param("hrnet_w18_small", (1, 2, 3, 4), None, 1920, 4, marks=pytest.mark.slow),

@@ -1,0 +1,126 @@
+"""A CUDA device on machines without one: torch's fake tensors, which have a shape, a type and a device but no values.
+
+An operation on tensors of different devices, or one whose result's shape depends on values, is an error.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
+from unittest import mock
+
+import torch
+from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
+from torch.autograd.graph import Node
+
+from reid.checkpoints.store import new_model
+from reid.config.root import Model
+from reid.data.samples import TrainingBatch
+from reid.model.bpbreid import BPBReID
+
+CUDA = torch.device("cuda", 0)
+PARTS, IDENTITIES, BATCH = 5, 4, 8
+
+
+class _Mode(FakeTensorMode):
+    """One that is still itself where tensors are copied deeply."""
+
+    def __deepcopy__(self, _: dict) -> "_Mode":
+        return self
+
+
+@contextmanager
+def fake_cuda() -> Iterator[FakeTensorMode]:
+    """Tensors are fake within, and torch believes in a GPU that knows bfloat16."""
+    with ExitStack() as stack:
+        for name in ("amp.common.amp_definitely_not_available", "is_bf16_supported"):
+            stack.enter_context(mock.patch(f"torch.cuda.{name}", lambda *_, n=name: n == "is_bf16_supported"))
+        # A fake parameter that is moved is swapped, which torch refuses where it holds weak references itself.
+        no_references = SimpleNamespace(getweakrefs=lambda _: ())
+        stack.enter_context(mock.patch.object(torch.utils, "weakref", no_references))
+        yield stack.enter_context(_Mode())
+
+
+@contextmanager
+def fake_accelerator(precision: str) -> Iterator[Accelerator]:
+    """An Accelerator whose device is the fake one."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    accelerator = Accelerator(cpu=True, mixed_precision=precision)
+    accelerator.state.device = PartialState().device = CUDA
+    yield accelerator
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def fake_model(settings: Model, mode: FakeTensorMode, device: torch.device = CUDA) -> BPBReID:
+    """The untrained network of a model entry, of fake tensors."""
+    with unset_fake_temporarily(), torch.device("meta"):
+        network = new_model(settings, PARTS, IDENTITIES)
+        for module in network.modules():
+            for name, value in [one for one in module._parameters.items() if one[1] is not None]:
+                module._parameters[name] = nn.Parameter(FakeTensor(mode, value.data, device), value.requires_grad)
+            for name, value in [one for one in module._buffers.items() if one[1] is not None]:
+                module._buffers[name] = FakeTensor(mode, value, device)
+    return network
+
+
+def fake_batch(settings: Model) -> TrainingBatch:
+    """A training batch as a loader gives it: on the CPU, and here fake."""
+    height, width = settings.size
+    cells = height // 4, width // 4
+    return TrainingBatch(
+        images=torch.zeros(BATCH, height, width, 3, dtype=torch.uint8).permute(0, 3, 1, 2),
+        labels=torch.zeros(BATCH, *cells, dtype=torch.uint8) if settings.head.attention != "stripes" else None,
+        identities=torch.zeros(BATCH, dtype=torch.long),
+        cameras=torch.zeros(BATCH, dtype=torch.long),
+        keys=[f"{number}.jpg" for number in range(BATCH)],
+        confidences=torch.zeros(BATCH, PARTS, *cells, dtype=torch.uint8) if settings.asks_for_confidences else None,
+    )
+
+
+def backward(loss: Tensor) -> None:
+    """`loss.backward()`, node by node: torch's own engine asks the device for streams, and there is none.
+
+    As the engine does, it checks the gradients' devices, sums them to the shapes of what they are gradients of, and
+    gives them their types.
+    """
+    order = _in_order(loss.grad_fn)
+    gradients: dict[Node, dict[int, Tensor]] = {node: {} for node in order}
+    gradients[loss.grad_fn][0] = torch.ones_like(loss)
+    for node in order:
+        given = [gradients[node].get(number) for number in range(len(node._input_metadata))]
+        if hasattr(node, "variable"):
+            node.variable.grad = given[0] if node.variable.grad is None else node.variable.grad + given[0]
+            continue
+        with torch.no_grad():
+            results = node.apply(*given) if hasattr(node, "apply") else node(*given)
+        for (following, number), gradient in zip(node.next_functions, _as_tuple(results), strict=True):
+            if following is not None and gradient is not None:
+                gradient = _fitted(gradient, following._input_metadata[number])
+                before = gradients[following].get(number)
+                gradients[following][number] = gradient if before is None else before + gradient
+
+
+def _in_order(last: Node) -> list[Node]:
+    """All nodes that lead to `last`, each behind those that it takes gradients from."""
+    finished, seen, stack = [], set(), [(last, False)]
+    while stack:
+        node, is_left = stack.pop()
+        if is_left:
+            finished.append(node)
+        elif node is not None and node not in seen:
+            seen.add(node)
+            stack += [(node, True), *((following, False) for following, _ in node.next_functions)]
+    return finished[::-1]
+
+
+def _as_tuple(results: object) -> tuple:
+    return results if isinstance(results, tuple) else (results,)
+
+
+def _fitted(gradient: Tensor, metadata: SimpleNamespace) -> Tensor:
+    assert gradient.device == metadata.device, f"a gradient on {gradient.device} of a tensor on {metadata.device}"
+    if gradient.shape != metadata.shape:
+        gradient = gradient.sum_to_size(metadata.shape)
+    return gradient.to(metadata.dtype)
