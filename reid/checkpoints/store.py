@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from artefacts.errors import UserError
+from artefacts.errors import UserError, first_problem
 from artefacts.files import sha256_of
 from artefacts.weights import read_weights, write_weights
 from reid.config.root import Backbone as BackboneEntry
@@ -96,7 +97,7 @@ def load_model(path: Path) -> TrainedModel:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_problem(error) if isinstance(error, ValidationError) else str(error).splitlines()[0]
         raise UserError(f"{path}: not a trained model of this project ({reason}); train it again") from None
     scratch = settings.model_copy(update={"backbone": settings.backbone.model_copy(update={"weights": None})})
     network = new_model(scratch, len(part_names), identities)

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from artefacts.errors import UserError
+from artefacts.weights import write_weights
 from reid.checkpoints.store import load_model, new_model, save_model
 from reid.config.root import Backbone, Model
 from reid.model.backbone import build_backbone
@@ -137,6 +138,15 @@ def test_a_file_that_is_no_trained_model_is_refused(content, tmp_path):
     else:
         path.write_bytes(content)
     with pytest.raises(UserError, match=r"model\.safetensors: not a trained model"):
+        load_model(path)
+
+
+def test_a_model_of_an_earlier_configuration_names_the_key_that_changed(settings, tmp_path):
+    path = tmp_path / "model.safetensors"
+    earlier = settings.model_dump(mode="json")
+    earlier["loss"]["attention_form"] = "paper"
+    write_weights(path, {"weight": torch.zeros(1)}, {"config": earlier})
+    with pytest.raises(UserError, match=r"\(loss\.attention_form: 'paper' is now called 'sum'; .*\); train it again"):
         load_model(path)
 
 
