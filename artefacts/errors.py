@@ -18,4 +18,6 @@ def first_problem(error: ValidationError) -> str:
     given = problem.get("input")
     if isinstance(given, str) and problem["type"] in ("float_type", "int_type"):
         message += f", but {given!r} is a text (YAML needs a point before an exponent: 3.0e-4)"
+    if isinstance(given, int | float) and problem["type"] == "string_type":
+        message += f", but {given!r} is a number (YAML needs quotes: '{given}')"
     return f"{where}: {message}" if where else message

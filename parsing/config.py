@@ -101,7 +101,8 @@ class Gate(Section):
 
     labelled: Share | None  # least share of images in which some part was found
     visible_parts: Annotated[float, Field(ge=0)] | None  # least mean number of parts found in an image
-    unreadable: Share | None  # largest share of images that could not be read or are too small
+    unreadable: Share | None  # largest share of images that could not be read
+    too_small: Share | None  # largest share of images with a side too short to show body parts
     ambiguous: (
         Share | None
     )  # largest share of images in which another person fits nearly as well (parsing.labels.target)

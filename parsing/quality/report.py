@@ -58,7 +58,8 @@ def coverage(labels: LabelFile, fields: FieldFile, keys: Iterable[str]) -> tuple
         "labelled": float(visible.any(1).mean()),
         "visible_parts": float(visible.sum(1).mean()),
         "visible": dict(zip(labels.part_names, map(float, visible.mean(0)), strict=True)),
-        "unreadable": sum(row.status in ("unreadable", "too_small") for row in rows) / count,
+        "unreadable": sum(row.status == "unreadable" for row in rows) / count,
+        "too_small": sum(row.status == "too_small" for row in rows) / count,
         "ambiguous": sum(row.ambiguity > AMBIGUOUS for row in rows) / count,
         "problems": dict([(row.key, row.problem) for row in rows if row.problem][:LISTED]),
     }

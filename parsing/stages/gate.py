@@ -11,7 +11,7 @@ from parsing.quality.report import coverage
 from parsing.store import FieldFile, LabelFile
 
 PASSED = "The labels are what labels.gate asks for.\n"  # the same for all, so that checking again reruns nothing
-LEAST, MOST = ("labelled", "visible_parts"), ("unreadable", "ambiguous")
+LEAST, MOST = ("labelled", "visible_parts"), ("unreadable", "too_small", "ambiguous")
 
 
 class GateConfig(Section):

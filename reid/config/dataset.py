@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from artefacts.config import Count, Section, Share, named_once
+from artefacts.missing import is_missing
 from parsing.conversion.config import LabelsFrom
 
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")]
@@ -18,14 +19,16 @@ OWN = ("names", "folders", "table")  # readers of images that follow no publishe
 TAKEN = {
     "market1501": {"distractor_folder"},
     "partial_reid": {"queries"},
-    "names": {"pattern", "distractor_identity"},
-    "folders": {"pattern", "distractor_identity"},
-    "table": {"file", "distractor_identity"},
+    "names": {"pattern", "distractor_identity", "junk_identity"},
+    "folders": {"pattern", "distractor_identity", "junk_identity"},
+    "table": {"file", "distractor_identity", "junk_identity"},
 }  # options of each reader
 NEEDED = {"names": ("pattern", "identity"), "folders": (None, "camera"), "table": ("file", None)}  # option, its group
 Finding = Literal[
     "absent", "one_camera", "no_cameras", "shared_identities", "copies", "contradictions", "single_images"
 ]  # what stage protocol may find wrong, beside unreadable images, about which `labels.unreadable` decides
+
+Limit = Literal["labelled", "visible_parts", "unreadable", "too_small", "ambiguous"]  # of `labels.gate`
 
 
 class Synthetic(Section):
@@ -63,8 +66,16 @@ class Options(Section):
     pattern: Annotated[str, AfterValidator(_compiled)] | None = None  # names: of an image's path; folders: within one
     file: str | None = None  # table: CSV or Parquet with the columns path, identity and, if known, camera and split
     distractor_identity: str | None = None  # names, folders, table: the identity that stands for nobody in particular
+    junk_identity: str | None = None  # names, folders, table: the identity of images that take no part in anything
     distractor_folder: str | None = None  # market1501: a folder of more people who are no query, as of the 500k
     queries: Literal["partial", "occluded"] | None = None  # partial_reid: which of its two kinds; null = partial
+
+    @model_validator(mode="after")
+    def _identities_have_one_meaning(self) -> "Options":
+        both = self.distractor_identity, self.junk_identity
+        if None not in both and (both[0] == both[1] or all(map(is_missing, both))):
+            raise ValueError(f"junk_identity {both[1]!r}: is the distractor_identity too; keep one of them")
+        return self
 
 
 class Split(Section):
@@ -122,7 +133,7 @@ class Dataset(ImageFolder):
     labels_from: LabelsFrom | None = None  # labels that another program made; null: `pifpaf`
     seeds: Seeds = [1]  # one training each; results are their mean and spread
     allow: list[Finding] = []  # findings of protocol.md that do not stop the workflow
-    gate: dict[Literal["labelled", "visible_parts", "unreadable", "ambiguous"], float | None] = {}  # over labels.gate
+    gate: dict[Limit, float | None] = {}  # over labels.gate
     target_overrides: str | None = None  # CSV of targets that a person named: key, x, y in pixels
     synthetic: Synthetic | None = None
 

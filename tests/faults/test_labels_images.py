@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from artefacts.images import UnreadableImage, read_rgb
+from parsing.config import Gate
 from parsing.schemes import UNKNOWN
 from parsing.store import FieldFile, LabelFile
 from tests.labelling import FIVE, LABELS, field_row, find, noise_image, stage, write_field_rows, write_manifest
@@ -166,3 +167,12 @@ def test_unreadable_images_are_left_out_as_unknown(tmp_path, kind):
         assert (file.label_map(key) == UNKNOWN).all() == (key in ("b.jpg", "d.jpg"))
     assert file.part_names == ["head", "arms", "torso", "legs", "feet"]
     assert file.mirrored == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_small_image_counts_by_its_own_name_at_the_gate(tmp_path, capsys):
+    assert label(tmp_path, unreadable="leave_out") == 0
+    paths = {"labels": tmp_path / "labels.h5", "fields": tmp_path / "fields.h5", "passed": tmp_path / "passed.txt"}
+    limits = dict.fromkeys(Gate.model_fields) | {"unreadable": 0.25, "too_small": 0.25}
+    assert stage("gate", config={"name": "mine", "gate": limits}, **paths) == 0
+    assert stage("gate", config={"name": "mine", "gate": limits | {"too_small": 0.1}}, **paths) == 1
+    assert "not good enough to train on: too_small is 0.25, more than 0.1. Look at" in capsys.readouterr().err

@@ -105,7 +105,9 @@ def test_labels_that_miss_a_limit_do_not_pass(labelled, tmp_path, capsys, limits
 def test_labels_within_all_limits_pass_with_the_same_bytes(labelled, tmp_path):
     assert gate(labelled[0], tmp_path) == 0
     anything = (tmp_path / "passed.txt").read_bytes()
-    assert gate(labelled[0], tmp_path, labelled=0.5, visible_parts=1.0, unreadable=0.5, ambiguous=0.5) == 0
+    assert (
+        gate(labelled[0], tmp_path, labelled=0.5, visible_parts=1.0, unreadable=0.5, too_small=0.0, ambiguous=0.5) == 0
+    )
     assert (tmp_path / "passed.txt").read_bytes() == anything
 
 
