@@ -1,5 +1,6 @@
 """Reading images of any kind the same way everywhere, so that labels lie on the pixels that training sees."""
 
+import functools
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,10 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 BEHIND_TRANSPARENCY = (124, 116, 104)  # the mean colour of ImageNet
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")  # whatever its name; others may start programs (EPS) or have no use
+# Read whatever a file is called. Pillow knows more: some start programs (EPS), are films (FLI, MPEG), or begin with no
+# mark by which they could be told from other files (TGA).
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "AVIF", "JPEG2000", "PPM")
+USUAL = (".jpg", ".jpeg", ".png")
 MAX_PIXELS = 25_000_000  # an image that claims more is no person crop, and could fill the memory
 SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # a 16-bit PNG opens as I;16, or as I in older Pillow
 
@@ -18,6 +22,15 @@ Converted = TypeVar("Converted")
 
 class UnreadableImage(Exception):
     """An image that cannot be decoded; the message says why."""
+
+
+@functools.cache
+def image_endings() -> tuple[str, ...]:
+    """Endings in lower case, with their point, of the names of images that this Pillow reads, the usual ones first."""
+    Image.init()
+    readable = {*FORMATS, "MPO"}  # MPO: a JPEG with more images behind the first, as phones write it
+    found = {ending for ending, kind in Image.registered_extensions().items() if kind in readable}
+    return tuple(sorted(found, key=lambda ending: (ending not in USUAL, ending)))
 
 
 def read_rgb(source: Path | bytes) -> Image.Image:

@@ -12,7 +12,10 @@ from PIL import Image
 from artefacts.manifest import ImageRow, read_manifest
 from tests.people import stage
 
-KINDS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".tif": "TIFF"}
+KINDS = {
+    ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".jpe": "JPEG", ".png": "PNG", ".tif": "TIFF", ".gif": "GIF",
+    ".avif": "AVIF", ".jp2": "JPEG2000", ".ppm": "PPM", ".mpo": "MPO",
+}  # fmt: skip
 
 
 def picture(key: str) -> bytes:
@@ -42,10 +45,13 @@ def market(prefix: str = "") -> list[str]:
 
 
 def read(root: Path, folder: Path, **entry: object) -> list[ImageRow]:
-    """The manifest of a dataset `root` that is configured by `entry`, made by the stage in `folder`."""
+    """The manifest of a dataset `root` that is configured by `entry`, made by the stage in `folder`.
+
+    Beside it lies folder.json.
+    """
     manifest = folder / "manifest.csv"
     config = {"name": "own", "dataset": {"root": str(root), **entry}}
-    assert stage("manifest", config=config, manifest=manifest) == 0
+    assert stage("manifest", config=config, manifest=manifest, folder=folder / "folder.json") == 0
     return read_manifest(manifest)
 
 

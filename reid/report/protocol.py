@@ -7,11 +7,13 @@ from collections.abc import Collection, Iterable, Sequence
 
 from artefacts.manifest import DISTRACTOR, SPLITS, ImageRow
 from reid.config.dataset import Accepting
+from reid.data.folder import FolderRecord, PassedOver
 from reid.data.protocol import Problem, Reach
 from reid.report.table_formats import markdown_table
 
 EXAMPLES = 10  # cases shown of a problem
 CAMERAS = 40  # shown one by one
+KINDS = 20  # of files passed over
 CLASSES = ((0, 0), (1, 1), (2, 4), (5, 9), (10, 19), (20, None))  # positives of a query, from and to
 INTRODUCTION = """\
 Every query is compared with all images of the gallery. Right answers are gallery images of the same identity from
@@ -19,11 +21,21 @@ another camera; gallery images of the same identity from the query's own camera 
 0) are always wrong. A query without a right answer within reach is left out of all means."""
 
 
-def report(config: Accepting, rows: Sequence[ImageRow], reach: Sequence[Reach], found: Sequence[Problem]) -> str:
-    """The whole report of a dataset: what is wrong with it, its images and cameras, and what its queries can find."""
+def report(
+    config: Accepting,
+    rows: Sequence[ImageRow],
+    reach: Sequence[Reach],
+    found: Sequence[Problem],
+    folder: FolderRecord | None = None,
+) -> str:
+    """The whole report of a dataset: what is wrong with it, its images and cameras, and what its queries can find.
+
+    Where its `folder` is given, also what its names of splits were taken for, and which files were passed over.
+    """
     sections = [f"# Protocol of {config.name}", INTRODUCTION, "## Findings"]
     sections += [_finding(config, problem) for problem in found] or ["Nothing is wrong with it."]
     sections += ["## Images", markdown_table(_IMAGES, [_split_line(split, rows) for split in SPLITS])]
+    sections += _folder(folder) if folder else []
     sections += ["## Cameras", _cameras(rows)]
     sections += ["## What the queries can find", _queries(reach)]
     return "\n\n".join(sections) + "\n"
@@ -64,6 +76,35 @@ def _split_line(split: str, rows: Iterable[ImageRow]) -> tuple[object, ...]:
     cameras = len({row.camera for row in mine})
     distractors = sum(row.identity == DISTRACTOR for row in mine)
     return split, len(mine), unreadable, len(people), _range(people), sum(n == 1 for n in people), cameras, distractors
+
+
+_REASONS = {
+    "not_an_image": "have no ending of an image that is read; convert those that are images",
+    "not_in_a_split": "are images, but in no folder, list or table of the dataset",
+    "hidden": "are hidden, or an operating system's",
+    "link": "are links to folders, which are not followed",
+    "closed": "are folders that cannot be listed",
+    "no_file": "are broken links, pipes or devices",
+}
+
+
+def _folder(folder: FolderRecord) -> list[str]:
+    sections = []
+    if folder.splits:
+        lines = [(code(one.name), one.split, one.images) for one in folder.splits]
+        sections += ["## What was taken for which split", markdown_table(("its name", "taken for", "images"), lines)]
+    if folder.junk:
+        sections.append(f"{folder.junk:,} more images are junk, which takes part in nothing.")
+    if folder.passed_over:
+        sections += ["## Files passed over", _passed_over(folder.passed_over)]
+    return sections
+
+
+def _passed_over(kinds: Sequence[PassedOver]) -> str:
+    most = sorted(kinds, key=lambda one: -one.files)
+    lines = [(one.files, code(one.ending), _REASONS[one.reason], code(one.first)) for one in most[:KINDS]]
+    rest = f"\n\nand {sum(one.files for one in most[KINDS:]):,} of other kinds." if len(most) > KINDS else ""
+    return markdown_table(("files", "ending", "why", "the first"), lines) + rest
 
 
 def _range(numbers: Collection[int]) -> str:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from artefacts.config import Section
 from artefacts.errors import UserError
+from artefacts.files import write_text
 from artefacts.images import UnreadableImage, read_rgb
 from artefacts.manifest import SPLITS, ImageRow, write_manifest
 from artefacts.progress import track
 from reid.config.dataset import ImageFolder, Name
 from reid.data import checks
+from reid.data.folder import folder_record
 from reid.data.readers import read_folder
 from reid.data.readers.files import contained
 from reid.data.readers.market1501 import name_of_drawn, read_index
@@ -32,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="name, dataset, JSON")
     parser.add_argument("--index", type=Path, help="CSV: key, sha256; the images of a drawn dataset")
     parser.add_argument("--manifest", type=Path, required=True, help="output CSV: one row an image")
+    parser.add_argument("--folder", type=Path, help="output JSON: what else the folder holds")
     parser.add_argument("--threads", type=int, default=1)
 
 
@@ -51,8 +54,15 @@ def run(arguments: argparse.Namespace) -> None:
     checks.check_splits(rows, splits, where)
     checks.check_counts(rows, config.dataset.expected, where)
     checks.check_distractors(rows)
+    record = folder_record(root, names, drawn=bool(digests))
     counts = ", ".join(f"{sum(row.split == split for row in rows):,} {split}" for split in SPLITS)
-    print(f"{root}: {counts} images; {len(names) - len(used):,} junk images left out", file=sys.stderr)
+    passed_over = sum(one.files for one in record.passed_over)
+    print(
+        f"{root}: {counts} images; {record.junk:,} junk images and {passed_over:,} other files left out",
+        file=sys.stderr,
+    )
+    if arguments.folder:
+        write_text(arguments.folder, record.model_dump_json(indent=2) + "\n")
     write_manifest(arguments.manifest, rows)
 
 
@@ -69,8 +79,7 @@ def _examine(root: Path, name: ImageName) -> ImageRow:
         print(f"warning: {path}: {reason}", file=sys.stderr)
         width, height = 0, 0
     sha256 = hashlib.sha256(content).hexdigest()
-    key, split, identity, camera, identity_name, camera_name = name
-    return ImageRow(key, split, identity, camera, width, height, sha256, identity_name, camera_name)
+    return ImageRow(*name[:4], width, height, sha256, name.identity_name, name.camera_name)
 
 
 def _must_be_as_drawn(root: Path, rows: list[ImageRow], digests: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from artefacts.files import write_csv, write_json, write_text
 from artefacts.manifest import SPLITS, ImageRow, read_manifest
 from artefacts.provenance import provenance
 from reid.config.dataset import Accepting
+from reid.data.folder import read_folder_record
 from reid.data.protocol import Problem, Reach, problems, reaches
 from reid.report.protocol import report
 
@@ -17,6 +18,7 @@ KEPT = 100  # cases of a finding in the JSON file
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="name, allow, unreadable, JSON")
     parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, required=True, help="JSON of stage manifest: what else the folder holds")
     parser.add_argument("--report", type=Path, required=True, help="output Markdown")
     parser.add_argument("--findings", type=Path, required=True, help="output JSON")
     parser.add_argument("--queries", type=Path, required=True, help="output CSV: what each query can find")
@@ -24,13 +26,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     config = Accepting.model_validate_json(arguments.config)
-    rows = read_manifest(arguments.manifest)
+    rows, folder = read_manifest(arguments.manifest), read_folder_record(arguments.folder)
     reach = reaches(rows)
     found = problems(rows, reach)
     _write_queries(arguments.queries, reach)
-    write_text(arguments.report, report(config, rows, reach, found))
-    record = provenance("reid.stages.protocol", config.model_dump(), {"manifest": arguments.manifest})
-    content = {"dataset": config.name, "images": _counts(rows), "findings": [_finding(one, config) for one in found]}
+    write_text(arguments.report, report(config, rows, reach, found, folder))
+    record = provenance(
+        "reid.stages.protocol", config.model_dump(), {"manifest": arguments.manifest, "folder": arguments.folder}
+    )
+    content = {
+        "dataset": config.name,
+        "images": _counts(rows),
+        **folder.model_dump(),
+        "findings": [_finding(one, config) for one in found],
+    }
     write_json(arguments.findings, {**content, "provenance": record})
     refused = [problem.name for problem in found if not config.accepts(problem.name)]
     print(f"{arguments.report}: {len(found)} findings, not allowed: {', '.join(refused) or 'none'}")

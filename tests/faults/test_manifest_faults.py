@@ -312,7 +312,10 @@ def test_a_drawn_image_in_another_folder(key):
 def test_a_link_to_a_folder(refused, copy, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (copy / "query" / "more").symlink_to(tmp_path / "elsewhere")
-    assert refused(copy) == f"{copy / 'query' / 'more'}: is a link to a folder; put the folder itself there"
+    assert (
+        refused(copy)
+        == f"{copy / 'query' / 'more'}: is a link to a folder; put the folder itself there, or remove the link"
+    )
 
 
 def test_a_folder_of_distractors_that_is_another_split(refused, copy):

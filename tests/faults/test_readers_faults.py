@@ -1,14 +1,18 @@
 """Whatever is wrong with a dataset's folder, table or options: one line that names the place and the remedy."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 
 from artefacts.errors import UserError
+from artefacts.manifest import SPLITS
+from reid.config.dataset import ImageFolder
 from reid.config.root import load
-from tests.datasets import put, write_lists, write_table
+from reid.data.readers import read_folder
+from tests.datasets import market, put, write_lists, write_table
 from tests.people import stage
 
 CONTENT = (Path(__file__).resolve().parents[2] / "config.yaml").read_text()
@@ -35,9 +39,12 @@ def refused(tmp_path, capsys):
     [
         (["a/1.jpg", "2.jpg"], NAMES, "'2.jpg': does not match datasets.own.options.pattern as a whole"),
         (["a/1.jpg", "2.jpg"], {"reader": "folders"}, "'2.jpg': lies in no folder of an identity"),
+        (["1.jpg", "2.jpg"], {"reader": "folders"}, "/data: its images lie in no folders, and training and measuring"),
+        (["train/a/1.jpg", "val/b/1.jpg"], {"reader": "folders"}, "/data: 'train' is a split, but 'val' beside it is"),
+        (["a/1.jpg", "nan/1.jpg"], {"reader": "folders"}, "'nan/1.jpg': its identity is 'nan', as of a value that is"),
         (["train/a.jpg", "train/b/2.jpg"], {"reader": "folders"}, "'train/a.jpg': lies in no folder of an identity"),
         ([], NAMES, "/data: is no folder; put the images there, or set datasets.own.root"),
-        (["notes.txt"], NAMES, "/data: holds no image (.jpg"),
+        (["notes.txt"], NAMES, "/data: holds no image, but 1 .txt; put images there (.jpeg, .jpg, .png, "),
         (
             ["a/x1.jpg", "a/y1.jpg"],
             {"reader": "folders", "options": {"pattern": r"x(?P<camera>\d)"}},
@@ -89,6 +96,11 @@ def test_wrong_folders(refused, tmp_path, keys, entry, words):
     [
         ("", "has no column 'path'; its first line must name path, identity, camera, split"),
         ("path,who\n", "has no column 'identity'"),
+        ("path\na.jpg\n", "must name path, identity, camera, split, and training and measuring need"),
+        ("path,identity\na.jpg,\nb.jpg,nan\n", "no row has an identity, and training and measuring need to know who"),
+        ("path,identity\na.jpg,1\nb.jpg,NaN\n", "row 2: its identity is 'NaN', as of a value that is missing; fill"),
+        ("path,identity\na.jpg,1\nb.jpg,nan\n", "or set datasets.own.options.distractor_identity (in the gallery"),
+        ("path,identity\na.jpg,1\nb.jpg,\n", "row 2: its identity is empty, as of a value that is missing; fill it"),
         ("path,identity,identity\n", "has two columns 'identity'; keep one"),
         ("path,identity\n", "lists no image"),
         ("path,identity\na.jpg,1,2\n", "line 2: has 3 values, not 2"),
@@ -103,7 +115,7 @@ def test_wrong_folders(refused, tmp_path, keys, entry, words):
         ('path,identity\n"a.jpg,2\n', "cannot be read as a table (unexpected end of data)"),
         ("path,identity\nä.jpg,2\n", "cannot be read as a table ('utf-8' codec can't decode"),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_table(refused, tmp_path, content, words):
     (tmp_path / "list.csv").write_text(content, encoding="latin-1")
     line = refused(reader="table", options={"file": str(tmp_path / "list.csv")})
@@ -132,6 +144,35 @@ def test_a_table_may_not_lead_outside_through_a_link(refused, tmp_path):
     (tmp_path / "list.csv").write_text("path,identity\na.jpg,1\n")
     line = refused(reader="table", options={"file": str(tmp_path / "list.csv")})
     assert f"{tmp_path / 'data' / 'a.jpg'}: leads outside {tmp_path / 'data'}" in line
+
+
+@pytest.mark.parametrize("reader", ["folders", "table"])
+@pytest.mark.parametrize("how", ["pipe", "circle"])
+def test_an_image_that_is_no_file(refused, tmp_path, reader, how):
+    path = put(tmp_path / "data", ["a/1.jpg"]) / "a" / "2.jpg"
+    os.mkfifo(path) if how == "pipe" else path.symlink_to(path)
+    (tmp_path / "list.csv").write_text("path,identity\na/1.jpg,1\na/2.jpg,1\n")
+    options = {"file": str(tmp_path / "list.csv")} if reader == "table" else {}
+    assert refused(reader=reader, options=options).startswith(f"{path}: cannot be opened (")
+
+
+def test_a_folder_that_may_not_be_read(refused, tmp_path, monkeypatch):
+    """One that is wanted is an error, one beside the dataset is none."""
+    root = put(tmp_path / "data", [*market(), "secret/1.jpg"])
+    scandir = os.scandir
+
+    def closed(path: Path):
+        if Path(path).name in secret:
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    secret = {"secret"}
+    assert len(read_folder(ImageFolder(reader="market1501", root=str(root)), SPLITS, "own")) == len(market())
+    secret.add("query")
+    assert refused(reader="market1501").startswith(f"{root / 'query'}: cannot be listed; let yourself read it")
+    secret.add("data")
+    assert refused(reader="market1501").startswith(f"{root}: cannot be listed (Permission denied); let yourself")
 
 
 @pytest.mark.parametrize(
@@ -206,9 +247,19 @@ def test_a_pattern_that_is_none_and_a_finding_that_is_none():
     assert configured({"reader": "folders", "allow": ["everything"]}).startswith(
         "datasets.own.allow.0: Input should be"
     )
+    assert configured({"reader": "folders", "options": {"junk_identity": -1}}).endswith(
+        ".junk_identity: Input should be a valid string, but -1 is a number (YAML needs quotes: '-1')"
+    )
     assert configured({"reader": "folders", "split": {"train": 50}}).startswith(
         "datasets.own.split.train: Input should"
     )
+
+
+@pytest.mark.parametrize(("distractor", "junk"), [("0", "0"), ("nan", "")])
+def test_an_identity_means_one_thing(distractor, junk):
+    options = {"distractor_identity": distractor, "junk_identity": junk}
+    line = configured({"reader": "folders", "options": options})
+    assert line == f"datasets.own.options: junk_identity {junk!r}: is the distractor_identity too; keep one of them"
 
 
 def configured(entry: dict) -> str:

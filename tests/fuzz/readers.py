@@ -140,7 +140,8 @@ def read_posetrack(content: bytes, folder: Path) -> object:
 def images(folder: Path) -> Iterator[bytes]:
     picture = noise_image(0, (16, 8))
     for kind, mode in (("JPEG", "RGB"), ("JPEG", "CMYK"), ("PNG", "RGBA"), ("PNG", "P"), ("PNG", "I;16"),
-                       ("BMP", "RGB"), ("TIFF", "RGB"), ("TIFF", "F"), ("WEBP", "RGB")):  # fmt: skip
+                       ("BMP", "RGB"), ("TIFF", "RGB"), ("TIFF", "F"), ("WEBP", "RGB"), ("GIF", "P"), ("AVIF", "RGB"),
+                       ("JPEG2000", "RGB"), ("PPM", "RGB"), ("MPO", "RGB")):  # fmt: skip
         content = io.BytesIO()
         converted = picture.convert("L").convert("I").convert(mode) if mode == "I;16" else picture.convert(mode)
         converted.save(content, kind)

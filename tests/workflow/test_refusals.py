@@ -1,5 +1,8 @@
 """What a dry run says about wrong input: one line that names it and the way out."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 
@@ -37,3 +40,21 @@ def test_missing_weights_say_where_to_get_them(workflow):
 def test_a_missing_dataset_says_where_to_put_it(workflow):
     (line,) = workflow.refusal("results/market1501/manifest.csv")
     assert line.startswith("error: data/market1501 is missing: put the dataset there")
+
+
+@pytest.mark.slow
+def test_a_dry_run_lists_folders_as_they_are(workflow):
+    root = workflow.folder / "data/market1501"
+    root.mkdir(parents=True)
+    (root / "circle").symlink_to(root)
+    (root / "itself").symlink_to("itself")
+    Path(os.fsdecode(bytes(root) + b"/\xff.txt")).touch()
+    assert workflow.planned("results/market1501/manifest.csv").rules == {"manifest"}
+
+
+@pytest.mark.slow
+def test_a_file_where_the_dataset_should_be(workflow):
+    (workflow.folder / "data").mkdir()
+    (workflow.folder / "data/market1501").touch()
+    (line,) = workflow.refusal("results/market1501/manifest.csv")
+    assert line == "error: data/market1501: is a file where a folder should be; name the folder, or unpack it"

@@ -11,11 +11,10 @@
 #   stages, only its date says that the first one's output is newer than what the second has read.
 # Images under data/ are no inputs (30,000 files would slow every dry run): the names and sizes of a dataset's
 # images are a param of the manifest. After an edit that keeps a size: snakemake --forcerun manifest.
-import hashlib
 import json
 import re
 import sys
-from os import environ, pathsep, scandir
+from os import environ, path, pathsep
 from pathlib import Path
 from shlex import quote
 
@@ -27,6 +26,7 @@ environ.update(PYTHONPATH=pathsep.join(filter(None, [str(PROJECT), environ.get("
 if PYTHON_FOLDER not in environ.get("PATH", "").split(pathsep):
     environ.update(PATH=pathsep.join([PYTHON_FOLDER, environ.get("PATH", "")]))
 
+from artefacts import folders
 from artefacts.errors import UserError
 from artefacts.files import sha256_of
 from artefacts.provenance import code_digest
@@ -94,13 +94,8 @@ def present(path, advice):
 
 
 def listing_digest(folder):
-    """Digest of the names and sizes of all files below `folder` (0.2 s for 30,000)."""
-    return hashlib.sha256("\n".join(sorted(sizes_below(folder))).encode()).hexdigest()[:16]
-
-
-def sizes_below(folder):
-    for entry in scandir(folder):
-        if entry.is_dir():
-            yield from sizes_below(entry.path)
-        elif entry.is_file():
-            yield f"{entry.path} {entry.stat().st_size}"
+    """Digest of the names and sizes of all files below `folder`, or the end of the run with one line that says why."""
+    try:
+        return folders.listing_digest(Path(folder))
+    except UserError as error:
+        sys.exit(f"error: {error}")

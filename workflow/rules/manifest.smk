@@ -1,6 +1,7 @@
 # Contract: a dataset's folder, which is only read -> the list of its images, and what a search in it can find.
 #   datasets.*.root, or results/{dataset}/source/index.csv where the workflow draws the dataset
 #   results/{dataset}/manifest.csv    key, split, identity, camera, width, height, sha256, names; one row an image
+#   results/{dataset}/folder.json     what else its folder holds, and what names of splits were taken for
 #   results/{dataset}/accepted.txt    there if nothing is wrong with the dataset but what datasets.*.allow accepts
 #   results/{dataset}/protocol.md     what a search can find, what is wrong and what to change, in plain words
 #   results/{dataset}/protocol.json   the same, to be read by programs
@@ -15,7 +16,8 @@ rule manifest:
         index=drawn_index,
         table=listed_table,
     output:
-        "results/{dataset}/manifest.csv",
+        manifest="results/{dataset}/manifest.csv",
+        folder="results/{dataset}/folder.json",
     log:
         "logs/{dataset}/manifest.log",
     benchmark:
@@ -31,8 +33,8 @@ rule manifest:
     message:
         "Listing the images of {wildcards.dataset}"
     shell:
-        "python -m reid manifest --config {params.config:q} {params.index} --manifest {output:q}"
-        " --threads {threads} 2>&1 | tee {log:q}"
+        "python -m reid manifest --config {params.config:q} {params.index} --manifest {output.manifest:q}"
+        " --folder {output.folder:q} --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule check:
@@ -59,7 +61,8 @@ rule check:
 
 rule protocol:
     input:
-        "results/{dataset}/manifest.csv",
+        manifest="results/{dataset}/manifest.csv",
+        folder="results/{dataset}/folder.json",
     output:
         report=report("results/{dataset}/protocol.md", caption="../report/protocol.rst", category="Protocol"),
         findings="results/{dataset}/protocol.json",
@@ -77,5 +80,5 @@ rule protocol:
     message:
         "Saying what a search in {wildcards.dataset} can find"
     shell:
-        "python -m reid protocol --config {params.config:q} --manifest {input:q} --report {output.report:q}"
-        " --findings {output.findings:q} --queries {output.queries:q} 2>&1 | tee {log:q}"
+        "python -m reid protocol --config {params.config:q} --manifest {input.manifest:q} --folder {input.folder:q}"
+        " --report {output.report:q} --findings {output.findings:q} --queries {output.queries:q} 2>&1 | tee {log:q}"

@@ -7,11 +7,12 @@ from artefacts.errors import UserError
 from artefacts.manifest import DISTRACTOR
 from reid.config.dataset import ImageFolder, Split
 from reid.data.readers.division import divided
+from reid.data.readers.found import Found
 from reid.data.readers.market1501 import read_market1501
 from reid.data.readers.msmt17 import read_msmt17
-from reid.data.readers.names import Name, numbered
+from reid.data.readers.names import JUNK, Name, numbered
 from reid.data.readers.occluded import OCCLUDED_REID, P_DUKEMTMC, partial_reid, read_occluded
-from reid.data.readers.own import Found, read_folders, read_names
+from reid.data.readers.own import read_folders, read_names
 from reid.data.readers.posetrack import read_occluded_posetrack
 from reid.data.readers.table import read_table
 
@@ -40,8 +41,10 @@ def _read_own(folder: ImageFolder, wanted: Sequence[str], name: str) -> list[Nam
         images = read_table(options, name)
     else:
         images = (read_names if folder.reader == "names" else read_folders)(root, options, name)
-    images = divided(images, folder.split or Split(), trains="train" in wanted)
-    return [one for one in _with_numbers(images) if one.split in wanted]
+    junk = [Name(image.key, "", JUNK, 0, "", "") for image in images if image.junk]
+    others = [image for image in images if not image.junk]
+    named = _with_numbers(divided(others, folder.split or Split(), trains="train" in wanted))
+    return [*junk, *(one for one in named if one.split in wanted)]
 
 
 def _with_numbers(images: Iterable[Found]) -> list[Name]:
@@ -63,6 +66,7 @@ def _with_numbers(images: Iterable[Found]) -> list[Name]:
             (1 if image.split == "query" else 2) if image.camera is None else cameras[image.camera],
             image.identity or "",
             image.camera or "",
+            image.split_name,
         )
         for image in images
     ]

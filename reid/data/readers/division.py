@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from artefacts.errors import UserError
 from reid.config.dataset import Split
-from reid.data.readers.own import Found
+from reid.data.readers.found import Found
 
 PAIR = 2  # images that an identity needs to be trained on or searched for
 
@@ -19,7 +19,8 @@ def divided(images: Sequence[Found], split: Split, trains: bool) -> list[Found]:
     """The images with splits of train, query and gallery. `trains` = whether the dataset has a training half.
 
     Identities with a pair of images go to the training half until it has its share; test identities then give queries
-    from every camera. Raises UserError where some images have a split and others have none.
+    from every camera, unless the dataset has queries of its own: its `test` is the gallery then. Raises UserError where
+    some images have a split and others have none.
     """
     without = [image for image in images if image.split is None and image.identity is not None]
     known = [image for image in images if image.split is not None and image.identity is not None]
@@ -29,7 +30,8 @@ def divided(images: Sequence[Found], split: Split, trains: bool) -> list[Found]:
         )
     training = _training_identities(without, split) if trains else set()
     halves = [_in_half(image, training) for image in images]
-    queries = _queries([image for image in halves if image.split == "test"], split)
+    has_queries = any(image.split == "query" for image in halves)
+    queries = set() if has_queries else _queries([image for image in halves if image.split == "test"], split)
     return [_with_split(image, "query" if image.key in queries else "gallery") for image in halves]
 
 

@@ -1,44 +1,70 @@
 """Files of a dataset: which are images, where their folders lie, and that none leads outside the dataset."""
 
 import os
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from artefacts.errors import UserError
 from artefacts.files import is_inside
+from artefacts.folders import HOW_TO_OPEN, Entry, require_listable, subfolders, walk
+from artefacts.images import image_endings
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz")
 DEPTH = 2  # folders that unpacking may have put around a dataset
+ENDING = re.compile(r"\.[a-z0-9]*[a-z][a-z0-9_+-]{,9}")  # not that of img.0001, which each image has anew
+NO_FILE = "it is a broken link, a pipe or a device"
 
 
 def images_below(root: Path, folder: str = "") -> list[str]:
     """Keys of all images in `folder` of the root and its subfolders, sorted; other files are passed over.
 
-    Hidden files are no images: macOS leaves ._NAME.jpg beside copied ones. Raises UserError for a name that cannot be
-    printed and for a link to a folder, which could lead anywhere or in circles.
+    An image is what has an ending that Pillow reads and is not hidden: macOS leaves ._NAME.jpg beside copied ones.
+    Raises UserError if there is none, for a name that cannot be printed, for a link to a folder, which could lead
+    anywhere, for a folder that cannot be listed and for an image that is no file.
     """
-    return sorted(_images(root, folder))
+    entries = sorted(walk(root, folder))
+    keys = list(_images(root, entries))
+    if not keys:
+        raise UserError(
+            f"{root / folder}: holds no image{_instead(entries)}; put images there ({', '.join(image_endings())})"
+        )
+    return keys
 
 
-def _images(root: Path, folder: str) -> Iterator[str]:
-    for entry in os.scandir(root / folder):
-        key = f"{folder}/{entry.name}" if folder else entry.name
-        if _is_passed_over(entry.name):
+def is_image(key: str) -> bool:
+    """Whether a file's name ends as an image's does."""
+    return key.lower().endswith(image_endings())
+
+
+def _images(root: Path, entries: Sequence[Entry]) -> Iterator[str]:
+    for key, kind, _ in entries:
+        path = root / key
+        if kind == "link":
+            raise UserError(f"{path}: is a link to a folder; put the folder itself there, or remove the link")
+        if kind == "closed":
+            raise UserError(f"{path}: cannot be listed; {HOW_TO_OPEN}, or move it out of the dataset")
+        if kind == "hidden" or not is_image(key):
             continue
-        if entry.is_dir():
-            if entry.is_symlink():
-                raise UserError(f"{root / key}: is a link to a folder; put the folder itself there")
-            yield from _images(root, key)
-        elif entry.name.lower().endswith(SUFFIXES):
-            if not key.isprintable():
-                raise UserError(f"{str(root / key)!r}: has a name that cannot be written down; rename the file")
-            yield key
+        if kind == "no_file":
+            raise UserError(f"{path}: cannot be opened ({NO_FILE}); put the image there, or remove it")
+        if not key.isprintable():
+            raise UserError(f"{str(path)!r}: has a name that cannot be written down; rename the file")
+        yield key
 
 
-def _is_passed_over(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
+def _instead(entries: Sequence[Entry]) -> str:
+    """What a folder without images holds, to add to a message."""
+    count = Counter(ending(key) for key, kind, _ in entries if kind == "file").most_common(3)
+    return f", but {', '.join(f'{number:,} {end}' for end, number in count)}" if count else ""
+
+
+def ending(key: str) -> str:
+    """The ending of a file's name in lower case, with its point; what is no ending of a kind of file is `other`."""
+    suffix = PurePosixPath(key).suffix.lower()
+    return suffix if ENDING.fullmatch(suffix) else "other"
 
 
 def located(root: Path, wanted: Sequence[str], name: str) -> dict[str, str]:
@@ -47,6 +73,8 @@ def located(root: Path, wanted: Sequence[str], name: str) -> dict[str, str]:
     Letter case is disregarded, and the dataset may lie up to two folders deeper, as archives do when they are unpacked.
     `name` is the dataset's entry in config.yaml. Raises UserError if a folder is missing, or if there are two copies.
     """
+    if os.path.exists(root):
+        require_listable(root)
     for depth in range(DEPTH + 1):
         complete = [found for base in _at_depth(root, depth) if len(found := _match(root, base, wanted)) == len(wanted)]
         if len(complete) > 1:
@@ -66,10 +94,7 @@ def _at_depth(root: Path, depth: int) -> list[str]:
 
 def _folders(folder: Path) -> dict[str, str]:
     """Names of the subfolders by their lower-case form."""
-    if not folder.is_dir():
-        return {}
-    names = sorted(entry.name for entry in os.scandir(folder) if not _is_passed_over(entry.name) and entry.is_dir())
-    return {name.casefold(): name for name in names}
+    return {name.casefold(): name for name in subfolders(folder)}
 
 
 def _match(root: Path, base: str, wanted: Sequence[str]) -> dict[str, str]:
@@ -102,8 +127,10 @@ def _missing(root: Path, wanted: Sequence[str], name: str) -> str:
 
 
 def contained(root: Path, key: str) -> Path:
-    """The file of a key. Raises UserError if it lies outside `root`, by its name or through a link."""
+    """The file of a key. Raises UserError if it lies outside `root`, by its name or through a link, or is no file."""
     path = root / key
-    if not is_inside(key) or not path.resolve().is_relative_to(root.resolve()):
+    if not is_inside(key) or not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
         raise UserError(f"{path}: leads outside {root}; put a copy of the image there instead")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UserError(f"{path}: cannot be opened (it is a folder, a pipe or a device); put the image there")
     return path

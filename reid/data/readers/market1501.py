@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from artefacts.errors import UserError
 from artefacts.manifest import DISTRACTOR
-from reid.data.readers.files import SUFFIXES, images_below, located
+from reid.data.readers.files import images_below, is_image, located
 from reid.data.readers.names import Name
 
 FOLDERS = {"bounding_box_train": "train", "query": "query", "bounding_box_test": "gallery"}
@@ -26,17 +26,10 @@ def read_market1501(root: Path, wanted: Iterable[str], distractors: str | None, 
     `name` is the dataset's entry in config.yaml. Raises UserError for a missing or empty folder and for a wrong name.
     """
     folders = located(root, [folder for folder, split in FOLDERS.items() if split in wanted], name)
-    names = [named(key, FOLDERS[folder]) for folder, real in folders.items() for key in _some(root, real)]
+    names = [named(key, FOLDERS[folder]) for folder, real in folders.items() for key in images_below(root, real)]
     if distractors:
-        names += [_distractor(key) for key in _some(root, located(root, [distractors], name)[distractors])]
+        names += [_distractor(key) for key in images_below(root, located(root, [distractors], name)[distractors])]
     return names
-
-
-def _some(root: Path, folder: str) -> list[str]:
-    keys = images_below(root, folder)
-    if not keys:
-        raise UserError(f"{root / folder}: holds no image ({', '.join(SUFFIXES)}); copy the dataset's images there")
-    return keys
 
 
 def named(key: str, split: str) -> Name:
@@ -73,6 +66,6 @@ def read_index(path: Path) -> dict[str, str]:
 def name_of_drawn(key: str) -> Name:
     """What a key `FOLDER/NAME` of the index says. Raises UserError if it follows neither folders nor names."""
     path = PurePosixPath(key)
-    if path.parent.name not in FOLDERS or len(path.parts) != 2 or path.suffix.lower() not in SUFFIXES:
+    if path.parent.name not in FOLDERS or len(path.parts) != 2 or not is_image(key):
         raise UserError(f"{key!r}: is no image in one of the folders {', '.join(FOLDERS)}")
     return named(key, FOLDERS[path.parent.name])

@@ -17,6 +17,7 @@ class Name(NamedTuple):
     camera: int
     identity_name: str  # as the dataset writes it
     camera_name: str  # empty where it knows no cameras
+    split_name: str = ""  # the folder's name or the word that was taken for the split, in images of one's own
 
 
 def numbered(names: Iterable[str], least: int) -> dict[str, int]:

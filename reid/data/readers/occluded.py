@@ -36,10 +36,7 @@ def read_occluded(root: Path, layout: dict[str, tuple[str, int]], wanted: Iterab
     """
     names = []
     for folder, real in located(root, [folder for folder in layout if layout[folder][0] in wanted], name).items():
-        keys = images_below(root, real)
-        if not keys:
-            raise UserError(f"{root / real}: holds no image; copy the dataset's images there, each identity's folder")
-        names += [_named(key, *layout[folder]) for key in keys]
+        names += [_named(key, *layout[folder]) for key in images_below(root, real)]
     return names
 
 

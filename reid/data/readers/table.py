@@ -1,7 +1,7 @@
 """Reader `table`: a list of one's own images, CSV or Parquet, with the columns path, identity, camera and split.
 
-Paths are relative to the dataset's root. The columns camera and split may be missing; an empty identity is a
-distractor. Other columns are passed over. A CSV may be separated by commas, semicolons or tabs.
+Paths are relative to the dataset's root. The columns camera and split may be missing. What an identity means that is
+missing, an option must say. Other columns are passed over. A CSV may be separated by commas, semicolons or tabs.
 """
 
 import csv
@@ -10,8 +10,9 @@ from pathlib import Path, PurePosixPath
 
 from artefacts.errors import UserError
 from artefacts.files import is_inside
+from artefacts.missing import is_missing
 from reid.config.dataset import Options
-from reid.data.readers.own import Found, split_of
+from reid.data.readers.found import NO_IDENTITIES, Found, found
 
 COLUMNS = ("path", "identity", "camera", "split")
 SEPARATORS = ",;\t"
@@ -33,7 +34,9 @@ def read_table(options: Options, name: str) -> list[Found]:
         raise UserError(f"{path}: cannot be read as a table ({reason}); save it again as CSV in UTF-8") from None
     if not rows:
         raise UserError(f"{path}: lists no image; fill in the columns {', '.join(COLUMNS)}")
-    images = [_found(row, f"{path}: row {number}", options) for number, row in enumerate(rows, start=1)]
+    if all(is_missing(row["identity"]) for row in rows):
+        raise UserError(f"{path}: no row has an identity, and {NO_IDENTITIES}")
+    images = [_found(row, f"{path}: row {number}", options, name) for number, row in enumerate(rows, start=1)]
     keys: set[str] = set()
     for number, image in enumerate(images, start=1):
         if image.key in keys:
@@ -73,16 +76,15 @@ def _text(value: object) -> str:
 def _has_columns(path: Path, columns: list[str]) -> None:
     missing = [column for column in COLUMNS[:2] if column not in columns]
     if missing:
-        raise UserError(f"{path}: has no column {missing[0]!r}; its first line must name {', '.join(COLUMNS)}")
+        why = f", and {NO_IDENTITIES}" if missing[0] == "identity" else ""
+        raise UserError(f"{path}: has no column {missing[0]!r}; its first line must name {', '.join(COLUMNS)}{why}")
     twice = [column for column in COLUMNS if columns.count(column) > 1]
     if twice:
         raise UserError(f"{path}: has two columns {twice[0]!r}; keep one")
 
 
-def _found(row: dict[str, str], where: str, options: Options) -> Found:
+def _found(row: dict[str, str], where: str, options: Options, name: str) -> Found:
     key = str(PurePosixPath(row["path"].replace("\\", "/")))
     if not is_inside(key) or not key.isprintable():
         raise UserError(f"{where}: the path {row['path']!r} leads outside the dataset; give it relative to its root")
-    identity = row["identity"]
-    nobody = identity in ("", options.distractor_identity)
-    return Found(key, split_of(row.get("split"), where), None if nobody else identity, row.get("camera") or None)
+    return found(key, row, options, where, name)

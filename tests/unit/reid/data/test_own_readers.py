@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from reid.config.dataset import Split
 from reid.data.protocol import problems, reaches
 from reid.data.readers.division import divided
+from reid.data.readers.found import Found
 from reid.data.readers.names import numbered
-from reid.data.readers.own import Found
 from tests.datasets import brief, put, read
 
 SHOP = [
@@ -93,7 +93,8 @@ IMAGES = ["a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg", "c/1.jpg", "not/listed.jpg
 @pytest.mark.parametrize(("separator", "encoding"), [(",", "utf-8"), (";", "utf-8-sig"), ("\t", "utf-8")])
 def test_a_table(tmp_path, separator, encoding):
     write_csv(tmp_path / "list.csv", [*TABLE, ()], separator, encoding)
-    rows = read(put(tmp_path / "shop", IMAGES), tmp_path, reader="table", options={"file": str(tmp_path / "list.csv")})
+    options = {"file": str(tmp_path / "list.csv"), "distractor_identity": ""}
+    rows = read(put(tmp_path / "shop", IMAGES), tmp_path, reader="table", options=options)
     assert [(row.key, row.split, row.identity, row.camera) for row in rows] == ROWS
 
 
@@ -104,7 +105,7 @@ def test_a_table_in_parquet(tmp_path):
     columns = dict(zip(TABLE[0], zip(*TABLE[1:], strict=True), strict=True))
     columns["identity"] = [7.0 if name == "Ann" else 8.0 if name else None for name in columns["identity"]]
     parquet.write_table(pyarrow.table(columns), tmp_path / "list.parquet")
-    options = {"file": str(tmp_path / "list.parquet")}
+    options = {"file": str(tmp_path / "list.parquet"), "distractor_identity": ""}
     rows = read(put(tmp_path / "shop", IMAGES), tmp_path, reader="table", options=options)
     assert [(row.key, row.split, row.camera) for row in rows] == [
         (key, split, camera) for key, split, _, camera in ROWS

@@ -62,10 +62,15 @@ def test_what_does_no_harm_is_not_reported(more):
     assert problems(rows, reaches(rows)) == []
 
 
-def test_cameras_that_never_meet_are_reported():
-    rows = [row("q1"), row("g1", "gallery", 1, 2), row("g2", "gallery", 2, 2), row("g3", "gallery", 0, 1), *TRAIN]
+def test_cameras_that_are_not_known_are_reported():
+    rows = [one._replace(camera_name="") for one in [row("q1"), row("g1", "gallery", 1, 2), row("g2", "gallery", 2, 2)]]
     (problem,) = problems(rows, reaches(rows))
     assert (problem.name, problem.cases) == ("no_cameras", ["q1"])
+
+
+def test_known_cameras_that_never_meet_are_no_finding():
+    rows = [row("q1"), row("g1", "gallery", 1, 2)]
+    assert problems(rows, reaches(rows)) == []
 
 
 def test_a_good_dataset_has_no_finding(people):
@@ -184,10 +189,18 @@ def test_what_is_allowed_goes_on(spoilt, tmp_path):
 def test_the_protocol_is_written_for_people_and_programs(spoilt, tmp_path):
     config = {"name": "own", "allow": ["absent"], "unreadable": "fail"}
     outputs = {"report": tmp_path / "p.md", "findings": tmp_path / "p.json", "queries": tmp_path / "q.csv"}
-    assert stage("protocol", config=config, manifest=spoilt, **outputs) == 0
+    folder = {
+        "junk": 3,
+        "splits": [],
+        "passed_over": [{"ending": ".heic", "reason": "not_an_image", "files": 9, "first": "a"}],
+    }
+    (tmp_path / "folder.json").write_text(json.dumps(folder))
+    assert stage("protocol", config=config, manifest=spoilt, folder=tmp_path / "folder.json", **outputs) == 0
+    assert "3 more images are junk" in outputs["report"].read_text()
     assert "### unreadable: stops the workflow" in outputs["report"].read_text()
     content = json.loads(outputs["findings"].read_text())
     assert content["images"]["query"] == {"images": 14, "unreadable": 1}
+    assert {name: content[name] for name in folder} == folder
     assert [(one["name"], one["allowed"], one["cases"]) for one in content["findings"]] == [
         ("absent", True, ["query/=1.jpg"]), ("unreadable", False, ["query/2.jpg"]),
     ]  # fmt: skip
