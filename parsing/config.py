@@ -71,6 +71,7 @@ class PifPaf(Checkpoint):
     validate_on: str | None = None  # dataset entry on which its quality is reported
 
 
+Interpolation = Literal["bilinear", "nearest"]
 TargetPolicy = Literal["head", "central", "largest", "score"]
 
 
@@ -79,7 +80,7 @@ class PartLabels(Section):
 
     kind: Literal["plain", "gated", "limbs"]  # the maps; the maps near the target's skeleton; limbs drawn along it
     target: TargetPolicy  # which of several people is the target (parsing.labels.target)
-    interpolation: Literal["bilinear", "nearest"] = "bilinear"  # of the maps at the label cells; nearest = as released
+    interpolation: Interpolation = "bilinear"  # of the maps at the label cells; nearest = as released
     threshold: Share  # background where no part's confidence reaches this (official: 0.5)
     unreadable: Literal["fail", "leave_out"]  # what to do about images that cannot be read
 

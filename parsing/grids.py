@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
+BLOCK = 4  # input pixels a label cell, in both directions
 MULTIPLE = 16  # the network's input is padded to a multiple of this, plus one
 PIFPAF_STRIDE = 8  # of all released PifPaf networks, pixels
 
@@ -45,3 +46,11 @@ def reading_weights(image: tuple[int, int], grid: tuple[int, int], size: tuple[i
         where = ((cell_pixels(ours, PIFPAF_STRIDE, pixels) + before) / step).clip(0, cells - 1)
         weights.append(np.maximum(0, 1 - np.abs(where[:, None] - np.arange(cells))).astype(np.float32))
     return tuple(weights)
+
+
+def nearest_weights(cells: int, map_cells: int) -> np.ndarray:
+    """Weights [cells, map_cells] that take for each of `cells` equal shares of a side the map cell at its beginning.
+
+    Departs from the paper: the released code resizes labels so, as if the maps' cells filled the image.
+    """
+    return np.eye(map_cells, dtype=np.float32)[np.arange(cells) * map_cells // cells]

@@ -23,11 +23,12 @@ def write_images(folder: Path, keys: list[str], size: tuple[int, int] = SIZE) ->
     write_manifest(folder / "images", folder / "manifest.csv")
 
 
-def convert(folder: Path, **labels_from: object) -> int:
+def convert(folder: Path, interpolation: str = "bilinear", **labels_from: object) -> int:
     """Exit status of stage convert, which writes folder/fields.h5."""
     parser = LIP if labels_from["kind"] == "part_png" else None
     labels_from = {"path": str(folder / "labels"), "size": SIZE} | labels_from
     config = {"root": str(folder / "images"), "labels_from": labels_from, "parser": parser}
+    config |= {"interpolation": interpolation}
     return stage("convert", config=config, manifest=folder / "manifest.csv", fields=folder / "fields.h5")
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from parsing.config import Interpolation
 from parsing.conversion.config import ConfidenceFiles
 from parsing.conversion.label_files import Size, UnusableLabels, label_file
-from parsing.grids import PIFPAF_STRIDE, grid_of, reading_weights
+from parsing.grids import BLOCK, PIFPAF_STRIDE, grid_of, nearest_weights, reading_weights
 from parsing.store import KEYPOINTS, MAPS, SKELETONS
 
 MOST_CELLS = 512  # of a map along each axis: that of an image of 4,096 pixels
@@ -14,12 +15,17 @@ OVERSHOOT = 0.1  # beyond [0, 1], as cubic resizing leaves it in released files;
 
 
 class ConfidenceReader:
-    """Maps of any image of a dataset; no skeletons are known, so `gated` labels of them are plain ones."""
+    """Maps of any image of a dataset; no skeletons are known, so `gated` labels of them are plain ones.
 
-    stride = PIFPAF_STRIDE
+    `bilinear` brings them to PifPaf's grid of an image of `config.size`. `nearest`, as the released code reads them,
+    gives each of the label's cells, BLOCK pixels of that size, the cell of the file that lies there.
+    """
 
-    def __init__(self, config: ConfidenceFiles) -> None:
-        self.config, self.grid = config, grid_of(config.size, PIFPAF_STRIDE)
+    def __init__(self, config: ConfidenceFiles, interpolation: Interpolation = "bilinear") -> None:
+        self.config, self._nearest = config, interpolation == "nearest"
+        height, width = config.size
+        self.grid = (height // BLOCK, width // BLOCK) if self._nearest else grid_of(config.size, PIFPAF_STRIDE)
+        self.stride = BLOCK if self._nearest else PIFPAF_STRIDE
 
     def __call__(self, key: str, size: Size) -> dict:
         """`confidences`, `skeletons` and `status` of an image of `size` (width, height). Raises UnusableLabels."""
@@ -27,10 +33,15 @@ class ConfidenceReader:
         height, width = maps.shape[1:]
         if height == width and size[1] >= 1.5 * size[0]:  # openpifpaf pads batches so
             raise UnusableLabels(f"its maps are square, but the image is {size[0]} x {size[1]}: it was padded for them")
-        rows, columns = reading_weights(size[::-1], (height, width), self.config.size)
+        rows, columns = self._weights(size[::-1], (height, width))
         confidences = np.rint(255 * (rows @ maps @ columns.T)).astype(np.uint8)
         skeletons = np.zeros((SKELETONS, KEYPOINTS, 3), np.float32)
         return {"confidences": confidences, "skeletons": skeletons, "status": "ok" if confidences.any() else "nobody"}
+
+    def _weights(self, image: tuple[int, int], grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        if self._nearest:
+            return tuple(nearest_weights(ours, theirs) for ours, theirs in zip(self.grid, grid, strict=True))
+        return reading_weights(image, grid, self.config.size)
 
 
 def read_maps(path: Path) -> np.ndarray:

@@ -7,8 +7,7 @@ import numpy as np
 from artefacts.images import UnreadableImage, read_numbers
 from parsing.conversion.config import Parser, PartFiles
 from parsing.conversion.label_files import Size, UnusableLabels, label_file
-from parsing.grids import PIFPAF_STRIDE, grid_of
-from parsing.labels.label_maps import BLOCK
+from parsing.grids import BLOCK, PIFPAF_STRIDE, grid_of
 from parsing.schemes import BACKGROUND, TRUTH_CHANNELS, UNKNOWN, PartScheme
 from parsing.store import KEYPOINTS, MAPS, SKELETONS
 

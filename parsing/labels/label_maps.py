@@ -23,11 +23,10 @@ from functools import cached_property
 
 import numpy as np
 
+from parsing.grids import BLOCK, nearest_weights, padding
 from parsing.labels import limbs
 from parsing.schemes import UNKNOWN, PartScheme
 
-BLOCK = 4  # input pixels a label cell, in both directions
-MULTIPLE = 16  # the network's input is padded to a multiple of this, plus one
 SLACK = 0.05  # of own: far from everybody it is 1, as on the target
 NOBODY = np.zeros((0, 17, 3), np.float32)
 
@@ -102,7 +101,7 @@ class MaskMaker:
     def _interpolation(self) -> tuple[np.ndarray, np.ndarray]:
         sides = zip(self.input_size, self.map_grid, strict=True)
         if self.interpolation == "nearest":
-            return tuple(_nearest(size // BLOCK, cells) for size, cells in sides)
+            return tuple(nearest_weights(size // BLOCK, cells) for size, cells in sides)
         return tuple(_bilinear(size, self.stride, cells) for size, cells in sides)
 
     @cached_property
@@ -112,16 +111,7 @@ class MaskMaker:
         return (BLOCK * np.stack([x, y], -1).reshape(-1, 2) + (BLOCK - 1) / 2).astype(np.float32)
 
 
-def _nearest(cells: int, map_cells: int) -> np.ndarray:
-    """Weights [cells, map_cells] that take for each of `cells` equal shares of a side the map cell at its beginning.
-
-    Departs from the paper: the released code resizes labels so, as if the maps' cells filled the image.
-    """
-    return np.eye(map_cells, dtype=np.float32)[np.arange(cells) * map_cells // cells]
-
-
 def _bilinear(size: int, stride: int, cells: int) -> np.ndarray:
     """Weights [size / BLOCK, cells] that read a map at the label cells' centres along one axis."""
-    before = (-(size - 1) % MULTIPLE) // 2  # padding
-    where = (BLOCK * np.arange(size // BLOCK) + (BLOCK - 1) / 2 + before) / stride
+    where = (BLOCK * np.arange(size // BLOCK) + (BLOCK - 1) / 2 + padding(size)[1]) / stride
     return np.maximum(0, 1 - np.abs(where[:, None] - np.arange(cells))).astype(np.float32)

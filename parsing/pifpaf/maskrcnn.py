@@ -14,7 +14,7 @@ from torchvision.models.detection import maskrcnn_resnet50_fpn
 from artefacts.errors import UserError
 from artefacts.files import sha256_of
 from parsing.config import MaskNetwork
-from parsing.labels.label_maps import BLOCK
+from parsing.grids import BLOCK
 from parsing.store import SKELETONS
 
 PERSON = 1  # COCO's class

@@ -12,6 +12,7 @@ from artefacts.errors import UserError
 from artefacts.manifest import Source, read_sources
 from artefacts.progress import track
 from artefacts.provenance import provenance
+from parsing.config import Interpolation
 from parsing.conversion.coco import KeypointReader
 from parsing.conversion.confidence import ConfidenceReader
 from parsing.conversion.config import LabelsFrom, Parser
@@ -28,10 +29,11 @@ class ConvertConfig(Section):
     root: str
     labels_from: LabelsFrom
     parser: Parser | None = None  # of part_png
+    interpolation: Interpolation = "bilinear"  # of confidence_npy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", required=True, help="root, labels_from, parser, JSON")
+    parser.add_argument("--config", required=True, help="root, labels_from, parser, interpolation, JSON")
     parser.add_argument("--manifest", type=Path, required=True, help="CSV: key, sha256, ...")
     parser.add_argument("--fields", type=Path, required=True, help="output HDF5")
 
@@ -55,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _reader(config: ConvertConfig, keys: list[str]) -> ConfidenceReader | KeypointReader | PartReader:
     source = config.labels_from
     if source.kind == "confidence_npy":
-        return ConfidenceReader(source)
+        return ConfidenceReader(source, config.interpolation)
     if source.kind == "coco_json":
         return KeypointReader(source, keys)
     return PartReader(source, config.parser)

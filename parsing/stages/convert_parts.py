@@ -12,7 +12,7 @@ from artefacts.provenance import provenance
 from parsing.config import PartLabels, Scheme
 from parsing.conversion.config import Parser, PartFiles
 from parsing.conversion.part_images import PartReader, label_of_numbers, majority_labels, one_hot
-from parsing.labels.label_maps import BLOCK
+from parsing.grids import BLOCK
 from parsing.schemes import UNKNOWN, part_scheme
 from parsing.stages.labels import must_be_readable
 from parsing.store import FieldFile, write_labels

@@ -15,7 +15,7 @@ from artefacts.progress import track
 from artefacts.provenance import provenance
 from artefacts.state import locked
 from parsing.config import Checkpoint, MaskNetwork, Precision
-from parsing.labels.label_maps import BLOCK
+from parsing.grids import BLOCK
 from parsing.pifpaf.cache import KnownRows, discard
 from parsing.pifpaf.extraction import Finder, Job
 from parsing.pifpaf.workers import Work, find_batches

@@ -1,4 +1,4 @@
-"""The released code's way from part confidences to the labels of the attention's cells, by hand and by loops."""
+"""The released code's way from its label files to the labels of the attention's cells, by hand and by loops."""
 
 import math
 
@@ -7,8 +7,12 @@ import pytest
 import torch
 
 from parsing.labels.label_maps import MaskMaker
-from parsing.schemes import UNKNOWN, part_scheme
+from parsing.schemes import UNKNOWN, PartScheme, part_scheme
+from parsing.store import LabelFile
+from reid.data.augmentation import AS_IT_IS, place_confidences, place_labels, source_cells
 from reid.training.attention_targets import blended_labels_on_cells, labels_on_cells
+from tests.converting import convert, write_array, write_images
+from tests.labelling import LABELS, stage
 
 NOTHING = torch.zeros(1, 4, 2, dtype=torch.uint8)
 
@@ -64,3 +68,53 @@ def test_maps_are_resized_to_their_nearest_cells(config):
     theirs = torch.nn.functional.interpolate(torch.from_numpy(maps)[None].float(), (16, 8), mode="nearest")[0]
     expected = torch.stack([theirs[list(channels)].amax(0) for channels in scheme.channels])
     np.testing.assert_array_equal(found, expected.byte().numpy())
+
+
+def released_target(maps: np.ndarray, scheme: PartScheme, size: tuple[int, int], cells: tuple[int, int]) -> np.ndarray:
+    """Labels [h, w] of the attention's cells, one after another, from the maps [36, h, w] of a released file.
+
+    Grouped by the maximum; background where no part reaches 0.5; softmax(15 x); to (H / 4, W / 4) by the nearest cell;
+    to the attention's cells by bilinear interpolation, corner on corner; the largest.
+    """
+    grid, (map_rows, map_columns) = (size[0] // 4, size[1] // 4), maps.shape[1:]
+    shares = np.zeros((*grid, 1 + len(scheme.channels)))
+    for row in range(grid[0]):
+        for column in range(grid[1]):
+            there = maps[:, row * map_rows // grid[0], column * map_columns // grid[1]].tolist()
+            parts = [max(there[channel] for channel in channels) for channels in scheme.channels]
+            powers = np.exp(15 * np.array([float(max(parts) < 0.5), *parts]))
+            shares[row, column] = powers / powers.sum()
+    found = np.zeros(cells, int)
+    for row in range(cells[0]):
+        for column in range(cells[1]):
+            y, x = row * (grid[0] - 1) / (cells[0] - 1), column * (grid[1] - 1) / (cells[1] - 1)
+            blended = 0
+            for near_y in {math.floor(y), math.ceil(y)}:
+                for near_x in {math.floor(x), math.ceil(x)}:
+                    blended += (1 - abs(y - near_y)) * (1 - abs(x - near_x)) * shares[near_y, near_x]
+            found[row, column] = blended.argmax()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("size", "cells"),
+    [((256, 128), (16, 8)), ((384, 128), (24, 8)), ((384, 128), (96, 32))],
+)
+def test_released_files_become_the_released_targets(config, tmp_path, size, cells):
+    scheme, key = config.schemes["eight"], "a.png"
+    write_images(tmp_path, [key], (128, 64))
+    maps = np.random.default_rng(0).beta(1, 5, (36, 17, 9))
+    maps = np.rint(255 * maps / maps.max()).astype(np.float32) / 255  # in the steps that our files have
+    write_array(tmp_path / "labels/a.npy", maps)
+    assert convert(tmp_path, "nearest", kind="confidence_npy", file="{stem}.npy", size=size) == 0
+    slice_ = {"scheme": scheme.model_dump(), "scheme_name": "eight", "labels": LABELS | {"interpolation": "nearest"}}
+    assert stage("labels", config=slice_, fields=tmp_path / "fields.h5", labels=tmp_path / "labels.h5") == 0
+    labels = LabelFile(tmp_path / "labels.h5")
+    source = source_cells(size, labels.grid, AS_IT_IS)  # as a model of that size asks for them
+    placed = place_labels(labels.label_map(key), source, False, labels.mirrored)
+    confidences = place_confidences(labels.confidences(key), source, False, labels.mirrored)
+    shares = torch.from_numpy(confidences)[None].float() / 255
+    found = blended_labels_on_cells(torch.from_numpy(placed)[None], shares, cells)[0].numpy()
+    expected = released_target(maps, part_scheme(scheme), size, cells)
+    np.testing.assert_array_equal(found, expected)
+    assert set(expected.flat) == set(range(9))

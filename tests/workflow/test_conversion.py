@@ -42,6 +42,9 @@ def test_other_label_files_are_converted_again(workflow, kind):
     run = workflow.snakemake("--resources", "gpu=2", "--", *TARGETS)
     assert run.returncode == 0, run.stderr
     assert not workflow.planned(*TARGETS).rules
+    workflow.edit("config.yaml", "interpolation: bilinear", "interpolation: nearest")
+    assert ("convert" in workflow.planned(*TARGETS).rules) == (kind == "confidence_npy")
+    workflow.edit("config.yaml", "interpolation: nearest", "interpolation: bilinear")
     file = "keypoints.json" if kind == "coco_json" else "masks/query/0001_c1s1_000001_00.npy"
     write(workflow.folder / "data/own" / file, "other content")
     assert {"convert", "labels", "train"} <= workflow.planned(*TARGETS).rules

@@ -55,7 +55,8 @@ def gate_slice(wildcards, input):
 def convert_slice(wildcards):
     source = CONFIG.datasets[wildcards.dataset].labels_from
     parser = CONFIG.parsers[source.parser] if source.kind == "part_png" else None
-    return slice_of(root=root(wildcards), labels_from=source, parser=parser)
+    how = {"interpolation": CONFIG.labels.interpolation} if source.kind == "confidence_npy" else {}
+    return slice_of(root=root(wildcards), labels_from=source, parser=parser, **how)
 
 
 def convert_parts_slice(wildcards):
