@@ -6,12 +6,16 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from artefacts.errors import UserError, first_problem
+
+Item = TypeVar("Item")
 
 
 def run(package: str, stages: dict[str, str], argv: list[str] | None = None) -> int:
@@ -37,6 +41,9 @@ def run(package: str, stages: dict[str, str], argv: list[str] | None = None) -> 
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
+        except BrokenProcessPool:
+            print("error: a process of this stage was ended; give it more memory or fewer threads", file=sys.stderr)
+            return 1
         except (OSError, RuntimeError) as error:
             if (reason := refused_by_disk(error)) is None:
                 raise
@@ -59,11 +66,52 @@ def refused_by_disk(error: OSError | RuntimeError) -> str | None:
 
 
 @contextmanager
-def termination() -> Iterator[list[int]]:
-    """A list that meanwhile holds the termination signals that came, for work that must reach a good point to stop."""
-    asked: list[int] = []
-    with _on_termination(lambda number, frame: asked.append(number)):
-        yield asked
+def termination() -> Iterator["Termination"]:
+    """Meanwhile a termination signal ends nothing but what `awaited` of this waits for."""
+    stop = Termination()
+    with _on_termination(stop.note):
+        yield stop
+
+
+class Termination:
+    """Whether a termination signal came, for work that must not stop within a step."""
+
+    def __init__(self) -> None:
+        self._status, self._waits = None, False
+
+    def note(self, number: int, _: object) -> None:
+        """Handle a signal: end the wait for the next step, or let the step be done first."""
+        self._status = 128 + number
+        self._end_if_asked()
+
+    def _end_if_asked(self) -> None:
+        if self._waits and self._status is not None:
+            self._waits = False
+            sys.exit(self._status)
+
+    def awaited(self, items: Generator[Item], keep: Callable[[], None]) -> Iterator[Item]:
+        """The items, each of which a step works on; `items` are closed in the end.
+
+        What ends the work between two steps, a signal or an error of `items`, does so after `keep()`.
+        """
+        with closing(items):
+            while True:
+                try:
+                    item = self._next(items)
+                except StopIteration:
+                    return
+                except BaseException:
+                    keep()
+                    raise
+                yield item
+
+    def _next(self, items: Iterator[Item]) -> Item:
+        self._waits = True
+        try:
+            self._end_if_asked()
+            return next(items)
+        finally:
+            self._waits = False
 
 
 @contextmanager

@@ -9,16 +9,19 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import BatchSampler, Dataset, Sampler, default_collate
 
+from artefacts.command import termination
 from artefacts.images import read_rgb
 from artefacts.progress import bar
 from artefacts.state import State
+from artefacts.workers import Workers
 from parsing.config import PifPafTraining
 from parsing.ground_truth import Truth
 from parsing.pifpaf import network as pifpaf
 
 SAVE_EVERY = 200  # steps
+PATIENCE = 300  # seconds that a batch may take
 
 
 class KeypointDataset(Dataset):
@@ -38,6 +41,10 @@ class KeypointDataset(Dataset):
         keypoints = self.truth.keypoints[index].copy()
         keypoints[..., :2] = keypoints[..., :2] * scale + pifpaf.padding_offset(self.size)
         return prepared, self.encoder(prepared, keypoints)
+
+    def __getitems__(self, indices: list[int]) -> tuple[Tensor, list[Tensor]]:
+        """The batch of these images, each tensor with a dimension for them in front."""
+        return default_collate([self[index] for index in indices])
 
 
 class EndlessOrder(Sampler):
@@ -105,16 +112,27 @@ class Trainer:
 
 
 def train(network: nn.Module, data: KeypointDataset, config: PifPafTraining, workers: int, state: State) -> nn.Module:
-    """Train `network` for `config.steps`, going on from `state`, and return its moving average, in eval mode."""
+    """Train `network` for `config.steps`, going on from `state`, and return its moving average, in eval mode.
+
+    What ends it early, such as a signal, does so when `state` has been saved.
+    """
     trainer = Trainer(network, config)
     if kept := state.load():
         trainer.restore(kept)
     order = EndlessOrder(len(data), config.seed, trainer.done * config.batch_size, config.steps * config.batch_size)
-    loader = DataLoader(data, config.batch_size, sampler=order, num_workers=workers)
-    with bar(config.steps, "training PifPaf", "step", trainer.done) as progress:
-        for images, targets in loader:
+    batches = BatchSampler(order, config.batch_size, drop_last=False)
+
+    def keep() -> None:
+        state.save(trainer.state())
+
+    with (
+        bar(config.steps, "training PifPaf", "step", trainer.done) as progress,
+        termination() as stop,
+        Workers(workers, lambda: data.__getitems__, "encodes targets", PATIENCE) as encoders,
+    ):
+        for images, targets in stop.awaited(encoders.map(batches), keep):
             progress.set_postfix(loss=f"{trainer.step(images, targets):.1f}", refresh=False)
             progress.update()
             if trainer.done % SAVE_EVERY == 0:
-                state.save(trainer.state())
+                keep()
     return trainer.averaged.module.cpu().eval()

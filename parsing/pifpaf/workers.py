@@ -5,20 +5,19 @@ the network and decodes skeletons, which takes as long as the network on a fast 
 cores keep a GPU busy, too.
 """
 
-import multiprocessing
-import os
-import threading
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from artefacts.manifest import Source
+from artefacts.workers import Workers
 from parsing.pifpaf.extraction import Finder, Job, batches_of
 from parsing.store import write_fields
 
 LEAST = 16  # batches a process, which takes seconds to start
+PATIENCE = 1800  # seconds that a batch may take, with the start of a process
 
 
 @dataclass(frozen=True)
@@ -31,20 +30,15 @@ class Work:
 
 
 def find_batches(sources: list[Source], work: Work, processes: int) -> Iterator[Path]:
-    """Files with the rows of `sources`, a batch each, in their order."""
+    """Files with the rows of `sources`, a batch each, in their order. Raises WorkerFailed (see `Workers`)."""
     batches = batches_of(sources, work.job.batch_size)
     processes = min(processes, len(batches) // LEAST)
     if not batches:
         return
-    if processes < 2:
-        yield from map(Keeper(work), batches)
-        return
-    context = multiprocessing.get_context("spawn")  # a forked process would hang in torch's threads
-    with ProcessPoolExecutor(processes, context, _start, (work,)) as pool:
-        try:
-            yield from pool.map(_keep, batches)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    processes = processes if processes > 1 else 0
+    start = "spawn"  # a forked process would hang in torch's threads
+    with Workers(processes, partial(Keeper, work), "finds body parts", PATIENCE, start) as workers:
+        yield from workers.map(batches)
 
 
 class Keeper:
@@ -58,22 +52,3 @@ class Keeper:
         path = self.work.folder / f"{uuid.uuid4().hex}.h5"
         write_fields(path, self.finder.grid, len(rows), rows, self.work.attributes)
         return path
-
-
-_keeper = None
-
-
-def _start(work: Work) -> None:
-    global _keeper
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _keeper = Keeper(work)
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
-def _keep(batch: list[Source]) -> Path:
-    return _keeper(batch)

@@ -9,20 +9,19 @@ for epoch in range(first, model.training.epochs):
 """
 
 import logging
-import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from torch.utils.data import DataLoader
-
 from artefacts.errors import UserError
 from artefacts.manifest import ImageRow
+from artefacts.workers import Workers
 from parsing.store import LabelFile
 from reid.config.root import Model
 from reid.data.sampler import EpochBatches, IdentitySampler
 from reid.data.samples import TestBatch, TestSamples, TrainingBatch, TrainingSamples
 
 log = logging.getLogger(__name__)
+PURPOSE, PATIENCE = "loads images", 300  # of a loader process; seconds that a batch may take
 
 
 class TrainingLoader:
@@ -31,10 +30,7 @@ class TrainingLoader:
     def __init__(self, samples: TrainingSamples, batches: EpochBatches, workers: int) -> None:
         self.identities = len(samples.number_of)  # I, how many the identity classifiers tell apart
         self._batches = batches
-        self._loader = DataLoader(
-            samples, batch_sampler=self._batches, collate_fn=_as_read, num_workers=workers,
-            persistent_workers=workers > 0,
-        )  # fmt: skip
+        self._workers = Workers(workers, lambda: samples.__getitems__, PURPOSE, PATIENCE)
 
     def length(self, epoch: int) -> int:
         """Batches of an epoch; it may differ a little between epochs."""
@@ -43,10 +39,11 @@ class TrainingLoader:
     def epoch(self, epoch: int, first: int = 0) -> Iterator[TrainingBatch]:
         """The batches of an epoch from number `first` on, the same in every run.
 
-        Raises UserError for an image that cannot be read.
+        Raises UserError for an image that cannot be read, and WorkerFailed (see `Workers`). Close it if it is not used
+        up, so that the processes end.
         """
         self._batches.epoch, self._batches.first = epoch, first
-        yield from _plainly(self._loader)
+        yield from self._workers.map(self._batches)
 
 
 def training_loader(
@@ -79,7 +76,9 @@ def embedding_loader(
     No labels are needed, but by a model whose attention they are.
     """
     samples = TestSamples(root, readable(rows), size, labels)
-    yield from _plainly(DataLoader(samples, batch_size, collate_fn=_as_read, num_workers=workers))
+    batches = [range(len(samples))[start : start + batch_size] for start in range(0, len(samples), batch_size)]
+    with Workers(workers, lambda: samples.__getitems__, PURPOSE, PATIENCE) as loaders:
+        yield from loaders.map(batches)
 
 
 def readable(rows: Sequence[ImageRow]) -> list[ImageRow]:
@@ -88,17 +87,3 @@ def readable(rows: Sequence[ImageRow]) -> list[ImageRow]:
     if len(kept) < len(rows):
         log.warning("%d of %d images cannot be read and are left out", len(rows) - len(kept), len(rows))
     return kept
-
-
-def _as_read(batch):
-    """A batch as `__getitems__` gives it: it is complete, there is nothing to collate."""
-    return batch
-
-
-def _plainly(loader: DataLoader) -> Iterator:
-    """The loader's batches; an error from a worker process keeps its one line."""
-    try:
-        yield from loader
-    except UserError as error:
-        traceback.clear_frames(error.__traceback__)  # else they keep the workers, whose end then takes 5 s each
-        raise UserError(str(error).rpartition("UserError: ")[2].strip()) from None

@@ -15,6 +15,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, distributed
 
+from artefacts.errors import UserError
+
 GRACE = 8  # seconds that a process has to save and end
 
 
@@ -41,7 +43,7 @@ class _Gathered(torch.autograd.Function):
 def run_in_processes(function: Callable[..., int], argument: object, processes: int) -> None:
     """Call `function(argument)` in each of so many processes of this machine, which find each other on loopback.
 
-    It returns an exit status. If one process fails, all end, and this one with its status.
+    It returns an exit status. If one process fails, all end, and this one with its status; UserError if it was killed.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -52,7 +54,12 @@ def run_in_processes(function: Callable[..., int], argument: object, processes: 
         while not context.join():
             pass
     except torch.multiprocessing.ProcessExitedException as error:
-        sys.exit(error.exit_code)
+        if error.exit_code > 0:  # and has said why
+            sys.exit(error.exit_code)
+        raise UserError(
+            f"training process {error.error_index} of {processes} was ended by {error.signal_name}; the kernel does so "
+            "when memory is used up: give the job more, or lower models.*.training.processes"
+        ) from None
     finally:  # a signal ended this process: the others save and end too
         for process in context.processes:
             process.terminate()

@@ -2,7 +2,6 @@
 
 import logging
 import resource
-import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -30,7 +29,7 @@ class Trained(NamedTuple):
 
 
 def train(trainer: Trainer, loader: TrainingLoader, state: State, title: str, watch: Watch) -> Trained:
-    """Train from where `state` stopped to the end, saving after every epoch and when asked to terminate."""
+    """Train from where `state` stopped to the end, saving after every epoch and when a signal or the loader ends it."""
     saved = state.load()
     if saved is not None:
         trainer.restore(saved)
@@ -39,17 +38,15 @@ def train(trainer: Trainer, loader: TrainingLoader, state: State, title: str, wa
     size = settings.identities * settings.images
     lengths = [loader.length(epoch) for epoch in range(settings.epochs)]
     done = sum(lengths[: trainer.epoch]) + trainer.batch
-    with bar(sum(lengths) * size, title, "image", done * size, silent=not speaks) as progress, termination() as asked:
+    with bar(sum(lengths) * size, title, "image", done * size, silent=not speaks) as progress, termination() as stop:
         while trainer.epoch < settings.epochs:
             length = lengths[trainer.epoch]
-            for batch in loader.epoch(trainer.epoch, trainer.batch):
+            batches = loader.epoch(trainer.epoch, trainer.batch)
+            for batch in stop.awaited(batches, lambda: _keep(trainer, state)):
                 terms = _step(trainer, batch, length, state)
                 watch(terms)
                 progress.set_postfix_str(_shown(trainer, terms), refresh=False)
                 progress.update(size)
-                if asked:
-                    _keep(trainer, state)
-                    sys.exit(128 + asked[0])
             trainer.end_epoch()
             if trainer.epoch == 1:
                 progress.clear()

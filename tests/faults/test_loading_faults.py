@@ -1,17 +1,26 @@
 """Images and labels that do not fit the manifest stop training and extraction with one line, from any worker."""
 
-import gc
+import multiprocessing
+import os
 import shutil
+import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from artefacts.errors import UserError
 from artefacts.manifest import read_manifest
 from parsing.store import LabelFile
+from reid.data import loading
 from reid.data.loading import embedding_loader, training_loader
+from reid.data.samples import TestSamples, TrainingSamples
+from reid.training.distributed import run_in_processes
+from tests.people import stage
+from tests.unit.reid.training.test_training import options, tiny
 
 
 @pytest.fixture
@@ -32,15 +41,75 @@ def test_an_image_that_vanishes_after_the_manifest(people, people_copy, workers)
     )
 
 
-def test_workers_end_at_once_after_an_error(people, people_copy, monkeypatch):
-    monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 90)  # seconds that torch waits for a worker
-    rows = read_manifest(people.manifest, "query")
-    (people_copy / rows[2].key).unlink()
-    begun = time.monotonic()
-    with pytest.raises(UserError):
-        list(embedding_loader(people_copy, rows, (64, 32), 4, 1))
-    gc.collect()
-    assert time.monotonic() - begun < 60
+@pytest.fixture
+def loader_that(monkeypatch):
+    """Lets a loader process call a function when it is given its `number`th batch."""
+
+    def patch(samples: type, number: int, function) -> None:
+        def spoiled(self, addresses, load=samples.__getitems__, given=[]):  # noqa: B006 - one list a process
+            given.append(addresses)
+            return function() if len(given) == number else load(self, addresses)
+
+        monkeypatch.setattr(samples, "__getitems__", spoiled)
+
+    return patch
+
+
+def train(people, config, folder) -> int:
+    return stage("train", **options(people, tiny(config), folder), threads=1)
+
+
+def saved(folder) -> tuple[int, int]:
+    """Epochs and batches of the next that a training's state holds."""
+    state = torch.load(folder / "state" / "state.pt", weights_only=True)["state"]
+    return state["epoch"], state["batch"]
+
+
+def test_a_loader_that_is_killed_ends_the_training_in_one_line(people, config, tmp_path, loader_that, capsys):
+    loader_that(TrainingSamples, 5, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    assert train(people, config, tmp_path) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: a process that loads images ended by SIGKILL; ")
+    assert "use fewer threads (--set-threads)" in last
+    assert saved(tmp_path)[0] in (0, 1)  # three batches an epoch; whichever of the first four had arrived
+    for process in multiprocessing.active_children():
+        process.join(60)
+    assert not multiprocessing.active_children()
+
+
+def test_a_loader_that_delivers_nothing_ends_the_extraction_in_one_line(people, loader_that, monkeypatch):
+    monkeypatch.setattr(loading, "PATIENCE", 0.3)
+    loader_that(TestSamples, 2, lambda: time.sleep(999))
+    with pytest.raises(UserError, match="a process that loads images delivered nothing for"):
+        list(embedding_loader(people.root, read_manifest(people.manifest, "query"), (64, 32), 4, 1))
+
+
+def test_a_signal_ends_a_training_that_waits_for_its_loader(people, config, tmp_path, loader_that):
+    loader_that(TrainingSamples, 5, lambda: time.sleep(999))
+    threading.Thread(target=terminate_when_saved, args=(tmp_path / "state" / "state.pt",), daemon=True).start()
+    with pytest.raises(SystemExit) as end:
+        train(people, config, tmp_path)
+    assert end.value.code == 128 + signal.SIGTERM
+    assert saved(tmp_path) in ((1, 0), (1, 1))  # three batches an epoch; the fifth does not come
+
+
+def kill_the_second(_: object) -> int:
+    """What a training process does: one is killed, the other waits for it."""
+    os.kill(os.getpid(), signal.SIGKILL) if os.environ["RANK"] == "1" else time.sleep(999)
+
+
+@pytest.mark.slow
+def test_a_training_process_that_is_killed_ends_all_in_one_line():
+    with pytest.raises(UserError, match="training process 1 of 2 was ended by SIGKILL; the kernel does so when memory"):
+        run_in_processes(kill_the_second, None, 2)
+
+
+def terminate_when_saved(state: Path) -> None:
+    """End this process a moment after the first epoch: its training then waits for the next batch but one."""
+    while not state.exists():
+        time.sleep(0.01)
+    time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
