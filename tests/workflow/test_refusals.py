@@ -58,3 +58,44 @@ def test_a_file_where_the_dataset_should_be(workflow):
     (workflow.folder / "data/market1501").touch()
     (line,) = workflow.refusal("results/market1501/manifest.csv")
     assert line == "error: data/market1501: is a file where a folder should be; name the folder, or unpack it"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", ["default", "slurm"])
+@pytest.mark.parametrize("where", ["config.yaml", "paper.yaml", "extra.yaml"])
+def test_a_config_file_that_is_no_yaml_is_named_with_its_line(workflow, profile, where):
+    (workflow.folder / where).write_text("models:\n  x: {a: 1\n  y: 2\n")
+    more = ["--configfile", where] if where == "extra.yaml" else []
+    (line,) = workflow.refusal("--workflow-profile", f"workflow/profiles/{profile}", *more)
+    assert line.startswith("error: ")
+    assert where in line
+    assert "is no YAML: " in line
+    assert "line 3" in line
+
+
+@pytest.mark.slow
+def test_a_key_that_a_config_file_has_twice_is_named(workflow):
+    (workflow.folder / "extra.yaml").write_text("models:\n  x: {}\nmodels:\n  y: {}\n")
+    (line,) = workflow.refusal("--configfile", "extra.yaml")
+    assert line.endswith("extra.yaml: line 3: has 'models' as line 1 has; keep one")
+
+
+def test_a_target_with_a_wrong_name_says_which(workflow):
+    (line,) = workflow.refusal("results/syntetic/small/metrics.json")
+    assert line == "error: results/syntetic/small/metrics.json: there is no dataset 'syntetic'; did you mean synthetic?"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("results/synthetic/smal/ranking.png", "there is no model 'smal'; did you mean small"),
+        ("results/synthetic/parsing/fife.qc.png", "there is no scheme 'fife'; did you mean five"),
+        ("results/synthetic/small/seed1/defult.json", "there is no matching 'defult'; did you mean default?"),
+        ("results/tables/dmo.so_far.md", "there is no table 'dmo.so_far'; did you mean demo.so_far"),
+        ("logs/zzz/manifest.log", "there is no dataset 'zzz'; there are synthetic, "),
+    ],
+)
+def test_every_name_of_a_target_is_checked(workflow, target, words):
+    (line,) = workflow.refusal(target)
+    assert line.startswith(f"error: {target}: {words}")

@@ -13,18 +13,8 @@
 # images are a param of the manifest. After an edit that keeps a size: snakemake --forcerun manifest.
 import json
 import re
-import sys
-from os import environ, path, pathsep
 from pathlib import Path
 from shlex import quote
-
-PROJECT = Path(workflow.basedir).parent
-PYTHON_FOLDER = str(Path(sys.executable).parent)
-# Stages run this project's code, from whichever folder, under the Python that runs Snakemake, activated or not.
-sys.path.insert(0, str(PROJECT))
-environ.update(PYTHONPATH=pathsep.join(filter(None, [str(PROJECT), environ.get("PYTHONPATH")])))
-if PYTHON_FOLDER not in environ.get("PATH", "").split(pathsep):
-    environ.update(PATH=pathsep.join([PYTHON_FOLDER, environ.get("PATH", "")]))
 
 from artefacts import folders
 from artefacts.errors import UserError
@@ -35,7 +25,6 @@ from reid.config.root import ImageFolder, Model, ModelInUse, datasets_of, load
 
 SO_FAR = ".so_far"  # behind a table's name: of what was run, without running anything
 
-# Bad input leaves by sys.exit, one line: Snakemake would wrap a WorkflowError in lines about its own insides.
 try:
     CONFIG = load(config)
 except UserError as error:

@@ -1,0 +1,21 @@
+# The last file: whether the names in the files that somebody asked for are names of the configuration. No rules.
+# Snakemake tells a Snakefile its targets when it is too late; a word of the command line that looks like a file of a
+# rule, but for a name, is one.
+from snakemake.io import strip_wildcard_constraints
+
+from artefacts.targets import misnamed
+
+NAMES = {
+    "dataset": CONFIG.datasets,
+    "model": CONFIG.models,
+    "scheme": CONFIG.schemes,
+    "matching": CONFIG.matchings,
+    "table": [name + end for name in CONFIG.tables for end in ("", SO_FAR)],
+    "backbone": CONFIG.backbones,
+    "pifpaf": [name for name, network in CONFIG.pifpaf.items() if network.training],
+}
+PATTERNS = [strip_wildcard_constraints(file) for rule in workflow.rules for file in rule.products()]
+if workflow.modifier.is_main_snakefile():  # not where another workflow includes this one
+    for word in sys.argv[1:]:
+        if reason := misnamed(word, PATTERNS, NAMES):
+            sys.exit(f"error: {reason}")
