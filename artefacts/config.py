@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -13,13 +14,24 @@ Embedding = Literal["global", "foreground", "concatenated", "parts"]
 EMBEDDINGS = get_args(Embedding)  # names that no part can have
 
 
-class Section(BaseModel):
-    """A part of the configuration: frozen and strict. Read it with `model_validate_json`, which takes lists for tuples.
+class Strict(BaseModel):
+    """Frozen and strict. Read it with `model_validate_json`, which takes lists for tuples.
 
-    A key that it does not know is an error, and so is a text where a number should be (YAML reads `3e-4` as text).
+    A key that it does not know is an error, and so is a string where a number should be (YAML reads `3e-4` as one).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class StageConfig(Strict):
+    """What one stage is told, its `--config`: what it reads of the configuration, and no more, since it reruns by that.
+
+    Each has a classmethod `of(config, …)`, whose further parameters are the wildcards of the stage's rule that decide.
+    """
+
+
+class Section(Strict):
+    """A part of the configuration."""
 
     @classmethod
     def of(cls, entry: "Section") -> Self:

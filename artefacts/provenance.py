@@ -16,12 +16,8 @@ RECORDED_PACKAGES = (
     "torch", "torchvision", "timm", "openpifpaf-vita", "numpy", "numba", "pillow", "h5py", "accelerate",
 )  # fmt: skip
 SCHEMA_VERSION = 1
-# Modules that cannot change a result: what they decide reaches a stage through its config slice, or is only shown.
-WITHOUT_RESULTS = {
-    "artefacts.config", "artefacts.errors", "artefacts.progress", "parsing.config", "parsing.conversion.config",
-    "reid.config", "reid.config.root", "reid.config.dataset", "reid.config.report", "reid.config.training",
-    "reid.training.early_warnings",
-}  # fmt: skip
+CONFIGURATION = ("config", "stage_config")  # names of modules and packages whose values a stage is told as `--config`
+ONLY_SHOWN = ("artefacts.errors", "artefacts.progress", "reid.training.early_warnings")  # messages
 
 
 @functools.cache
@@ -32,9 +28,14 @@ def code_digest(module: str) -> str:
     exactly when code that it executes has changed.
     """
     digest = hashlib.sha256()
-    for name in sorted(import_closure(module) - WITHOUT_RESULTS):
-        digest.update(f"{name}={_meaning(_source(name))}\n".encode())
+    for name in sorted(filter(_has_results, import_closure(module))):
+        digest.update(f"{name}={_read(_source(name))[1]}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def _has_results(module: str) -> bool:
+    """Whether a module can change a result other than through what a stage is told."""
+    return module not in ONLY_SHOWN and not set(module.split(".")) & set(CONFIGURATION)
 
 
 def import_closure(module: str) -> set[str]:
@@ -51,13 +52,7 @@ def import_closure(module: str) -> set[str]:
 
 
 def _imported(source: Path) -> list[str]:
-    names = []
-    for node in ast.walk(_parse(source)):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return [name for name in names if name.split(".")[0] in OWN_PACKAGES]
+    return _read(source)[0]
 
 
 @functools.cache
@@ -68,17 +63,19 @@ def _source(name: str) -> Path | None:
 
 
 @functools.cache
-def _parse(source: Path) -> ast.Module:
-    return ast.parse(source.read_text(encoding="utf-8"))
-
-
-@functools.cache
-def _meaning(source: Path) -> str:
+def _read(source: Path) -> tuple[list[str], str]:
+    """Names that a module imports from our packages, and a digest of its syntax tree without docstrings."""
     tree = ast.parse(source.read_text(encoding="utf-8"))
+    names = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    own = [name for name in names if name.split(".")[0] in OWN_PACKAGES]
+    return own, hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def package_versions() -> dict[str, str]:

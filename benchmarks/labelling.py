@@ -51,6 +51,7 @@ from parsing.pifpaf.workers import Keeper, Work  # noqa: E402
 from parsing.schemes import part_scheme  # noqa: E402
 from parsing.store import FieldFile, LabelFile, write_fields, write_labels  # noqa: E402
 from reid.config.root import Config, load  # noqa: E402
+from reid.config.stages import DrawConfig  # noqa: E402
 
 SIZE = (256, 128)  # height, width
 SHUFFLENETV2K16 = pifpaf.Architecture((4, 8, 4), (24, 348, 696, 1392, 1392), 2)
@@ -81,9 +82,10 @@ def main() -> None:
 def draw(folder: Path, config: Config, count: int) -> list[Source]:
     """Crops of synthetic people, sorted by key."""
     changes = {"identities": 2 * (count // 12), "images": 12, "distractors": 0, "junk": 0}
-    synthetic = config.datasets["synthetic"].synthetic.model_copy(update=changes).model_dump_json()
+    synthetic = config.datasets["synthetic"].synthetic.model_copy(update=changes)
+    told = DrawConfig(synthetic=synthetic).model_dump_json()
     index = folder / "index.csv"
-    run("reid", {"draw": ""}, ["draw", "--config", synthetic, "--index", str(index), "--truth", str(folder / "t.h5")])
+    run("reid", {"draw": ""}, ["draw", "--config", told, "--index", str(index), "--truth", str(folder / "t.h5")])
     return read_sources(index)[:count]
 
 

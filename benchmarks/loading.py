@@ -41,6 +41,7 @@ from artefacts.files import write_json  # noqa: E402
 from artefacts.manifest import ImageRow  # noqa: E402
 from parsing.store import LabelFile, write_labels  # noqa: E402
 from reid.config.root import Augmentation, Synthetic, load  # noqa: E402
+from reid.config.stages import DrawConfig  # noqa: E402
 from reid.data.samples import DEVIATION, MEAN, TrainingSamples, normalised  # noqa: E402
 
 BATCH, SHARE = 64, 16  # samples of a batch; samples that the reference does in its turn
@@ -72,8 +73,9 @@ def main() -> None:
 def draw_images(folder: Path, synthetic: Synthetic, identities: int) -> list[ImageRow]:
     """Training images of synthetic people, of Market-1501's 64 x 128 pixels."""
     changes = {"identities": 2 * identities, "images": 4, "distractors": 0, "junk": 0, "width": 64, "height": 128}
-    config, index = synthetic.model_copy(update=changes).model_dump_json(), str(folder / "index.csv")
-    run("reid", {"draw": ""}, ["draw", "--config", config, "--index", index, "--truth", str(folder / "truth.h5")])
+    told = DrawConfig(synthetic=synthetic.model_copy(update=changes)).model_dump_json()
+    words = ["--index", str(folder / "index.csv"), "--truth", str(folder / "truth.h5")]
+    run("reid", {"draw": ""}, ["draw", "--config", told, *words])
     keys = sorted(f"bounding_box_train/{file.name}" for file in folder.glob("bounding_box_train/*.jpg"))
     return [ImageRow(key, "train", number // 4, 1, 64, 128, "") for number, key in enumerate(keys)]
 

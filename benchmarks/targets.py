@@ -72,7 +72,8 @@ def crowds(folder: Path, config: Config) -> tuple[list[dict], Truth, Finder]:
     """Rows of a fields file of drawn crowds, their truth, and the finder of the rows."""
     synthetic = config.datasets["synthetic"].synthetic.model_dump() | CROWD
     index, truth = folder / "index.csv", folder / "truth.h5"
-    run("reid", {"draw": ""}, ["draw", "--config", json.dumps(synthetic), "--index", str(index), "--truth", str(truth)])
+    told = json.dumps({"synthetic": synthetic})
+    run("reid", {"draw": ""}, ["draw", "--config", told, "--index", str(index), "--truth", str(truth)])
     network = config.pifpaf["small"]
     checkpoint = Checkpoint(weights="", size=network.size)
     finder = Finder(Job(folder, PROJECT / network.weights, checkpoint, config.labels.batch_size))

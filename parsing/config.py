@@ -1,10 +1,15 @@
-"""The configuration of the label stages. Values live in `config.yaml`; here are their names, types and bounds."""
+"""The configuration that labels are made by: names, types and bounds of its keys, whose values are in `config.yaml`.
+
+`reid.config.root.Config` is this and the rest. What each label stage reads of it is in `parsing.stage_config`.
+"""
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from artefacts.config import EMBEDDINGS, Count, Positive, Section, Share, Size
+from artefacts.config import EMBEDDINGS, Count, Name, Positive, Section, Share, Size
+from artefacts.errors import first_problem
+from parsing.conversion.config import LabelsFrom, Parser
 
 
 class Scheme(Section):
@@ -71,6 +76,7 @@ class PifPaf(Checkpoint):
     validate_on: str | None = None  # dataset entry on which its quality is reported
 
 
+Limit = Literal["labelled", "visible_parts", "unreadable", "too_small", "ambiguous"]  # of `labels.gate`
 Interpolation = Literal["bilinear", "nearest"]
 TargetPolicy = Literal["head", "central", "largest", "score"]
 
@@ -109,11 +115,56 @@ class Gate(Section):
     )  # largest share of images in which another person fits nearly as well (parsing.labels.target)
 
 
-class Labels(PartLabels):
-    """How labels are made, and how and in what portions the confidences are computed."""
+class Extraction(Section):
+    """How PifPaf's maps are computed (stage fields)."""
 
-    gate: Gate
     silhouettes: MaskNetwork | None = None  # leave out what lies outside of the target's silhouette; null = do not
     batch_size: Count  # images
     precision: Precision  # of the convolutions
+
+
+class Labels(PartLabels, Extraction):
+    """How labels are made, in what portions, and what they must be like."""
+
+    gate: Gate
     shards: Count  # independent jobs a dataset
+
+
+class ImageRoot(Section):
+    """Where a dataset's images lie."""
+
+    root: str  # folder, relative to where snakemake runs
+
+
+class LabelledDataset(ImageRoot):
+    """A dataset, as the label stages see it."""
+
+    scheme: Name  # entry of `schemes`
+    pifpaf: Name | None = None  # entry of `pifpaf`, which labels it; null: `labels_from`
+    labels_from: LabelsFrom | None = None  # labels that another program made; null: `pifpaf`
+    gate: dict[Limit, float | None] = {}  # over labels.gate
+    target_overrides: str | None = None  # CSV of targets that a person named: key, x, y in pixels
+
+    @model_validator(mode="after")
+    def _labels_have_one_source(self) -> "LabelledDataset":
+        if (self.pifpaf is None) == (self.labels_from is None):
+            raise ValueError("name either a pifpaf entry or labels_from, and not both")
+        return self
+
+
+class LabelConfig(Section):
+    """All that labels are made by."""
+
+    schemes: dict[Name, Scheme]
+    pifpaf: dict[Name, PifPaf]
+    parsers: dict[Name, Parser] = {}
+    labels: Labels
+    datasets: dict[Name, LabelledDataset]
+
+    def gate(self, dataset: str) -> Gate:
+        """The limits for the labels of a dataset: its own laid over those of `labels`."""
+        limits = self.labels.gate.model_dump() | self.datasets[dataset].gate
+        try:
+            return Gate.model_validate(limits)
+        except ValidationError as error:
+            raise ValueError(f"datasets.{dataset}.gate: {first_problem(error)}") from None

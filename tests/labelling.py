@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from artefacts.command import run
+from parsing.config import Extraction
 from parsing.store import write_fields
 
 SIZE = (64, 32)  # height, width
@@ -42,7 +43,12 @@ def find(folder: Path, output: str = "fields.h5", shard: str = "0-of-1", **chang
     `changes` of its configuration, and `threads`, `known` (a file's name), `state` (a folder's).
     """
     options = {name: changes.pop(name, usual) for name, usual in WORK.items()}
-    config = {"root": str(folder / "images"), "pifpaf": {"weights": "", "size": SIZE}} | SETTINGS | changes
+    extraction = SETTINGS | {name: changes.pop(name) for name in Extraction.model_fields if name in changes}
+    config = {
+        "root": str(folder / "images"),
+        "pifpaf": {"weights": "", "size": SIZE},
+        "extraction": extraction,
+    } | changes
     paths = {"manifest": "manifest.csv", "checkpoint": "net.safetensors", "fields": output, **options}
     threads = paths.pop("threads")
     placed = {name: folder / path for name, path in paths.items()}

@@ -47,7 +47,7 @@ def stage(name: str, **options: object) -> int:
 def draw(folder: Path, **changes: object) -> Path:
     """Draw the people, with these keys of PEOPLE changed, into `folder`; returns the index."""
     index = folder / "source" / "index.csv"
-    assert stage("draw", config=PEOPLE | changes, index=index, truth=index.with_name("truth.h5")) == 0
+    assert stage("draw", config={"synthetic": PEOPLE | changes}, index=index, truth=index.with_name("truth.h5")) == 0
     return index
 
 

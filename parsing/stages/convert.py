@@ -7,29 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.manifest import Source, read_sources
 from artefacts.progress import track
 from artefacts.provenance import provenance
-from parsing.config import Interpolation
 from parsing.conversion.coco import KeypointReader
 from parsing.conversion.confidence import ConfidenceReader
-from parsing.conversion.config import LabelsFrom, Parser
 from parsing.conversion.label_files import Size, UnusableLabels, examine
 from parsing.conversion.part_images import PartReader
+from parsing.stage_config import ConvertConfig
 from parsing.store import KEYPOINTS, MAPS, SKELETONS, write_fields
 
 Reader = Callable[[str, Size], dict]
-
-
-class ConvertConfig(Section):
-    """The slice of the configuration that this stage reads."""
-
-    root: str
-    labels_from: LabelsFrom
-    parser: Parser | None = None  # of part_png
-    interpolation: Interpolation = "bilinear"  # of confidence_npy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,26 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from artefacts.config import Section
 from artefacts.progress import track
 from artefacts.provenance import provenance
-from parsing.config import PartLabels, Scheme
-from parsing.conversion.config import Parser, PartFiles
 from parsing.conversion.part_images import PartReader, label_of_numbers, majority_labels, one_hot
 from parsing.grids import BLOCK
 from parsing.schemes import UNKNOWN, part_scheme
+from parsing.stage_config import ConvertPartsConfig
 from parsing.stages.labels import must_be_readable
 from parsing.store import FieldFile, write_labels
-
-
-class ConvertPartsConfig(Section):
-    """The slice of the configuration that this stage reads."""
-
-    scheme: Scheme
-    scheme_name: str
-    labels: PartLabels
-    labels_from: PartFiles
-    parser: Parser
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,33 +7,22 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from artefacts.config import Count, Section
 from artefacts.files import sha256_of
 from artefacts.gpus import take_gpus
 from artefacts.manifest import Source, digest_of, read_sources, shard_of
 from artefacts.progress import track
 from artefacts.provenance import provenance
 from artefacts.state import locked
-from parsing.config import Checkpoint, MaskNetwork, Precision
 from parsing.grids import BLOCK
 from parsing.pifpaf.cache import KnownRows, discard
 from parsing.pifpaf.extraction import Finder, Job
 from parsing.pifpaf.workers import Work, find_batches
+from parsing.stage_config import FieldsConfig
 from parsing.store import FieldFile, write_fields
 
 
-class FieldsConfig(Section):
-    """The slice of the configuration that this stage reads."""
-
-    root: str
-    pifpaf: Checkpoint
-    batch_size: Count  # images
-    precision: Precision  # of the convolutions
-    silhouettes: MaskNetwork | None = None
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", required=True, help="root, pifpaf, batch_size, precision, silhouettes, JSON")
+    parser.add_argument("--config", required=True, help="root, pifpaf, extraction, JSON")
     parser.add_argument("--manifest", type=Path, required=True, help="CSV: key, sha256, ...")
     parser.add_argument("--checkpoint", type=Path, required=True, help="PifPaf weights, .safetensors or .pkl")
     parser.add_argument("--shard", type=_shard, required=True, help="which part of the images, such as 0-of-2")
@@ -56,16 +45,14 @@ def run(arguments: argparse.Namespace) -> None:
     shard, shards = arguments.shard
     every = read_sources(arguments.manifest)
     sources = [source for source in every if shard_of(source.key, shards) == shard]
-    job = Job(
-        Path(config.root), arguments.checkpoint, config.pifpaf, config.batch_size, config.precision, config.silhouettes
-    )
+    job = Job(Path(config.root), arguments.checkpoint, config.pifpaf, **dict(config.extraction))
     finder = Finder(job)
     attributes = {
         "provenance": _record(config, arguments.checkpoint, every),
         "stride": finder.stride,
         "input_size": config.pifpaf.size,
         "checkpoint_sha256": sha256_of(arguments.checkpoint),
-        "silhouette_grid": config.silhouettes and [length // BLOCK for length in config.pifpaf.size],
+        "silhouette_grid": config.extraction.silhouettes and [length // BLOCK for length in config.pifpaf.size],
     }
     with locked(arguments.state):
         rows = _rows(sources, Work(job, arguments.state, attributes), arguments)
@@ -76,8 +63,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _record(config: FieldsConfig, checkpoint: Path, every: list[Source]) -> dict:
     """Where the rows come from, whichever shard they are in."""
-    settings = {"size": list(config.pifpaf.size), "batch_size": config.batch_size, "precision": config.precision}
-    settings["silhouettes"] = config.silhouettes and config.silhouettes.model_dump(exclude={"weights", "source"})
+    how = config.extraction.model_dump(exclude={"silhouettes": {"weights", "source"}})
+    settings = {"size": list(config.pifpaf.size), **how}
     record = provenance("parsing.stages.fields", settings, {"checkpoint": checkpoint})
     record["inputs"]["images"] = {"sha256": digest_of(every)}
     return record

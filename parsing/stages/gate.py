@@ -3,22 +3,15 @@
 import argparse
 from pathlib import Path
 
-from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.files import write_text
 from parsing.config import Gate
 from parsing.quality.report import coverage
+from parsing.stage_config import GateConfig
 from parsing.store import FieldFile, LabelFile
 
 PASSED = "The labels are what labels.gate asks for.\n"  # the same for all, so that checking again reruns nothing
 LEAST, MOST = ("labelled", "visible_parts"), ("unreadable", "too_small", "ambiguous")
-
-
-class GateConfig(Section):
-    """The slice of the configuration that this stage reads."""
-
-    name: str  # of the dataset
-    gate: Gate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

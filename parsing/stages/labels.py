@@ -6,26 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.progress import track
 from artefacts.provenance import provenance
-from parsing.config import PartLabels, Scheme
 from parsing.labels.label_maps import MaskMaker
 from parsing.labels.overrides import Targets
 from parsing.labels.target import passers_by, silhouette_of
 from parsing.schemes import UNKNOWN, part_scheme
+from parsing.stage_config import LabelsConfig
 from parsing.store import FieldFile, write_labels
 
 NAMED = 5  # images that an error names
-
-
-class LabelsConfig(Section):
-    """The slice of the configuration that this stage reads."""
-
-    scheme: Scheme
-    scheme_name: str
-    labels: PartLabels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

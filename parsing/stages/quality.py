@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from artefacts.config import Section
 from artefacts.files import replacing, write_csv, write_json
 from artefacts.manifest import read_sources
 from artefacts.progress import track
@@ -11,15 +10,10 @@ from artefacts.provenance import provenance
 from parsing.ground_truth import Truth
 from parsing.quality.contact_sheet import contact_sheet
 from parsing.quality.report import Look, against_truth, coverage
+from parsing.stage_config import QualityConfig
 from parsing.store import FieldFile, LabelFile
 
 SHOWN = 24  # images of each group on the sheet
-
-
-class QualityConfig(Section):
-    """The slice of the configuration that this stage reads."""
-
-    root: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

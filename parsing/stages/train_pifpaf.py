@@ -6,14 +6,13 @@ from pathlib import Path
 
 import torch
 
-from artefacts.config import Section, Size
 from artefacts.files import write_json
 from artefacts.manifest import read_sources
 from artefacts.processor import compute_on
 from artefacts.progress import track
 from artefacts.provenance import provenance
 from artefacts.state import fingerprint, working_state
-from parsing.config import Checkpoint, PifPafTraining
+from parsing.config import Checkpoint
 from parsing.ground_truth import Truth
 from parsing.labels.target import pick
 from parsing.pifpaf import network as pifpaf
@@ -21,15 +20,9 @@ from parsing.pifpaf.checkpoints import save_network
 from parsing.pifpaf.extraction import Finder, Job, find_fields
 from parsing.pifpaf.training import KeypointDataset, train
 from parsing.quality import metrics as accuracy
+from parsing.stage_config import TrainPifPafConfig
 
 BATCH = 8  # images, when measuring
-
-
-class TrainPifPafConfig(Section):
-    """The slice of the configuration that this stage reads."""
-
-    training: PifPafTraining
-    size: Size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,11 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from artefacts.config import Count, Section, Share, named_once
+from artefacts.config import Count, Name, Section, Share, named_once
 from artefacts.missing import is_missing
-from parsing.conversion.config import LabelsFrom
+from parsing.config import ImageRoot, LabelledDataset
 
-Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], AfterValidator(named_once)]
 Reader = Literal[
     "market1501", "occluded_reid", "partial_reid", "p_dukemtmc", "msmt17", "occluded_posetrack",
@@ -28,7 +27,6 @@ Finding = Literal[
     "absent", "one_camera", "no_cameras", "shared_identities", "copies", "contradictions", "single_images"
 ]  # what stage protocol may find wrong, beside unreadable images, about which `labels.unreadable` decides
 
-Limit = Literal["labelled", "visible_parts", "unreadable", "too_small", "ambiguous"]  # of `labels.gate`
 
 
 class Synthetic(Section):
@@ -86,11 +84,10 @@ class Split(Section):
     seed: int = 0
 
 
-class ImageFolder(Section):
+class ImageFolder(ImageRoot):
     """Where a dataset lies, how its names are read, and what must be there (stage manifest)."""
 
     reader: Reader
-    root: str  # folder, relative to where snakemake runs
     options: Options = Options()  # of the reader
     split: Split | None = None  # names, folders, table
     trains_on: Name | None = None  # dataset whose training half serves, where this one has none
@@ -113,32 +110,9 @@ class ImageFolder(Section):
         return self
 
 
-class Accepting(Section):
-    """What may be wrong with the dataset `name` (stages protocol and check)."""
-
-    name: Name
-    allow: list[Finding]
-    unreadable: Literal["fail", "leave_out"]  # of `labels`
-
-    def accepts(self, finding: str) -> bool:
-        """Whether this finding does not stop the workflow."""
-        return finding in self.allow or (finding == "unreadable" and self.unreadable == "leave_out")
-
-
-class Dataset(ImageFolder):
+class Dataset(ImageFolder, LabelledDataset):
     """A dataset, and how it is labelled and trained."""
 
-    scheme: Name  # entry of `schemes`
-    pifpaf: Name | None = None  # entry of `pifpaf`, which labels it; null: `labels_from`
-    labels_from: LabelsFrom | None = None  # labels that another program made; null: `pifpaf`
     seeds: Seeds = [1]  # one training each; results are their mean and spread
     allow: list[Finding] = []  # findings of protocol.md that do not stop the workflow
-    gate: dict[Limit, float | None] = {}  # over labels.gate
-    target_overrides: str | None = None  # CSV of targets that a person named: key, x, y in pixels
     synthetic: Synthetic | None = None
-
-    @model_validator(mode="after")
-    def _labels_have_one_source(self) -> "Dataset":
-        if (self.pifpaf is None) == (self.labels_from is None):
-            raise ValueError("name either a pifpaf entry or labels_from, and not both")
-        return self

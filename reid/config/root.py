@@ -5,45 +5,29 @@ One frozen model, which refuses unknown keys. The JSON Schema that Snakemake val
 """
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic.json_schema import GenerateJsonSchema
 
-from artefacts.config import EMBEDDINGS, Count, Section, Size, must_be_one_of, overlaid
+from artefacts.config import EMBEDDINGS, Name, Section, must_be_one_of, overlaid
 from artefacts.errors import UserError, first_problem
-from parsing.config import Gate, Labels, PifPaf, Precision, Scheme
-from parsing.conversion.config import Parser
-from reid.config.dataset import Dataset, ImageFolder, Name, Synthetic  # noqa: F401 - importers find all types here
+from parsing.config import LabelConfig
+from reid.config.dataset import Dataset, ImageFolder, Synthetic  # noqa: F401 - importers find all types here
 from reid.config.report import Matching, Pictures, Row, Table, datasets_of  # noqa: F401 - as above
-from reid.config.training import Augmentation, Loss, Training, Visibility
+from reid.config.training import (  # noqa: F401 - as above
+    Augmentation,
+    Backbone,
+    Head,
+    Loss,
+    Model,
+    ModelEntry,
+    ModelInUse,
+    Training,
+    Visibility,
+)  # fmt: skip
 
 TAKEN = {"datasets": {"pifpaf", "tables"}, "models": {"source", "parsing"}, "schemes": {"fields"}}
-
-
-class Backbone(Section):
-    """A timm feature extractor."""
-
-    name: str  # timm model name
-    weights: str | None = None  # "imagenet", a path, or null: from scratch
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of a path
-    levels: tuple[int, ...] = (-1,)  # timm's feature levels that are fused, finest first; -1 = the last
-    last_stride: Literal[1, 2] | None = None  # of a ResNet's last level; null = as timm builds it
-    non_local: bool = False  # non-local blocks in a ResNet's second and third level, as released with IBN-a
-    ibn: Literal["a"] | None = None  # instance beside batch normalisation in a ResNet's first three levels [16]
-
-    @model_validator(mode="after")
-    def _ibn_has_weights_of_its_own(self) -> "Backbone":
-        if self.ibn and self.weights == "imagenet":
-            raise ValueError("timm has no ImageNet weights with `ibn`; set weights to the path of a file, or to null")
-        return self
-
-    @model_validator(mode="after")
-    def _levels_ascend(self) -> "Backbone":
-        known = [level for level in sorted(set(self.levels)) if level >= 0]
-        if self.levels != (-1,) and (not known or list(self.levels) != known):
-            raise ValueError(f"levels {list(self.levels)}: must ascend from 0 or more, each named once, or be [-1]")
-        return self
 
 
 class PackagedWeights(Section):
@@ -55,73 +39,9 @@ class PackagedWeights(Section):
     torchvision: str  # the torchvision network whose parameter names the file has
 
 
-class Head(Section):
-    """How attention and embeddings come from the appearance map (Sections 3.1 and 3.2)."""
+class Config(LabelConfig):
+    """All of the configuration."""
 
-    attention: Literal["learned", "labels", "stripes"] = "learned"  # or fixed: PifPaf's (Table 2), PCB's [23]
-    stripes: Count | None = None  # K of `attention: stripes`
-    part_classifier: Literal["plain", "normalised"] = "plain"  # Eq. 1; or BatchNorm before it, and a bias
-    foreground_pooling: Literal["weighted", "mean"] = "weighted"  # Eq. 3; or the mean over cells of mask x feature
-    reduction: Count | None = None  # channels of an embedding behind Linear, BatchNorm, ReLU; null = the backbone's
-
-    @property
-    def stripe_names(self) -> list[str]:
-        """Names of the parts, where they are not those of a part scheme."""
-        return [f"stripe_{number}" for number in range(1, 1 + (self.stripes or 0))]
-
-    @model_validator(mode="after")
-    def _stripes_are_counted(self) -> "Head":
-        if (self.attention == "stripes") != bool(self.stripes):
-            raise ValueError("`attention: stripes` and a number of `stripes` belong together; give both or neither")
-        return self
-
-
-class Model(Section):
-    """What a training depends on (stage train)."""
-
-    recipe: Name
-    size: Size  # network input
-    backbone: Backbone
-    head: Head = Head()
-    after_bnneck: list[Literal["global", "foreground"]]  # embeddings taken after their BNNeck when compared
-    augmentation: Augmentation
-    loss: Loss
-    training: Training
-
-    @property
-    def asks_for_confidences(self) -> bool:
-        """Whether training reads the parts' confidences beside the label maps."""
-        return self.head.attention == "labels" or self.loss.attention_labels == "blended"
-
-    @model_validator(mode="after")
-    def _fixed_attention_is_not_learnt(self) -> "Model":
-        if self.head.attention != "learned" and self.loss.attention_weight:
-            raise ValueError(f"attention {self.head.attention!r} is not learnt; set loss.attention_weight to 0.0")
-        return self
-
-
-class ModelInUse(Model):
-    """A trained model and how it is computed and its attention is read (stage embed)."""
-
-    visibility: Visibility
-    embedding_precision: Precision  # of the backbone when images are embedded
-
-
-class ModelEntry(ModelInUse):
-    """A model with its part scheme and the matchings that it is reported under."""
-
-    scheme: Name | None = None  # part scheme; null = its dataset's
-    matching: Name  # entry of `matchings` behind metrics.json
-    also: list[Name]  # further entries of `matchings` reported in metrics.json
-
-
-class Config(Section):
-    """All of `config.yaml`."""
-
-    schemes: dict[Name, Scheme]
-    pifpaf: dict[Name, PifPaf]
-    parsers: dict[Name, Parser] = {}
-    labels: Labels
     datasets: dict[Name, Dataset]
     backbones: dict[Name, PackagedWeights]
     recipes: dict[Name, dict]
@@ -186,7 +106,11 @@ class Config(Section):
 
     def scheme_of(self, model: str, dataset: str) -> str:
         """The part scheme that a model knows on a dataset: its own, or that of the dataset that it trains on."""
-        return self.model(model).scheme or self.datasets[self.datasets[dataset].trains_on or dataset].scheme
+        return self.model(model).scheme or self.datasets[self.trained_on(dataset)].scheme
+
+    def trained_on(self, dataset: str) -> str:
+        """The dataset whose training half serves `dataset`: itself, unless it has none."""
+        return self.datasets[dataset].trains_on or dataset
 
     def _reports(self, name: str, model: str, dataset: str) -> list[str]:
         """Names of the results of matching `name` of a model: its own or, `separately`, one an embedding."""
@@ -203,14 +127,6 @@ class Config(Section):
             for name in taken & getattr(self, key).keys():
                 raise ValueError(f"{key}.{name}: this name is taken by a folder or file of results/")
         return self
-
-    def gate(self, dataset: str) -> Gate:
-        """What the labels of a dataset must be like: its own limits laid over those of `labels`."""
-        limits = self.labels.gate.model_dump() | self.datasets[dataset].gate
-        try:
-            return Gate.model_validate(limits)
-        except ValidationError as error:
-            raise ValueError(f"datasets.{dataset}.gate: {first_problem(error)}") from None
 
     def model(self, name: str) -> ModelEntry:
         """The model entry `name` laid over its `extends` entry and its recipe."""

@@ -1,10 +1,57 @@
-"""The configuration of trainings: augmentation, losses, batches and schedule. Part of `reid.config`."""
+"""The configuration of models and their training: network, augmentation, losses, schedule. Part of `reid.config`."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from artefacts.config import Count, Embedding, Positive, Section, Share
+from artefacts.config import Count, Embedding, Name, Positive, Section, Share, Size
+from parsing.config import Precision
+
+
+class Backbone(Section):
+    """A timm feature extractor."""
+
+    name: str  # timm model name
+    weights: str | None = None  # "imagenet", a path, or null: from scratch
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of a path
+    levels: tuple[int, ...] = (-1,)  # timm's feature levels that are fused, finest first; -1 = the last
+    last_stride: Literal[1, 2] | None = None  # of a ResNet's last level; null = as timm builds it
+    non_local: bool = False  # non-local blocks in a ResNet's second and third level, as released with IBN-a
+    ibn: Literal["a"] | None = None  # instance beside batch normalisation in a ResNet's first three levels [16]
+
+    @model_validator(mode="after")
+    def _ibn_has_weights_of_its_own(self) -> "Backbone":
+        if self.ibn and self.weights == "imagenet":
+            raise ValueError("timm has no ImageNet weights with `ibn`; set weights to the path of a file, or to null")
+        return self
+
+    @model_validator(mode="after")
+    def _levels_ascend(self) -> "Backbone":
+        known = [level for level in sorted(set(self.levels)) if level >= 0]
+        if self.levels != (-1,) and (not known or list(self.levels) != known):
+            raise ValueError(f"levels {list(self.levels)}: must ascend from 0 or more, each named once, or be [-1]")
+        return self
+
+
+class Head(Section):
+    """How attention and embeddings come from the appearance map (Sections 3.1 and 3.2)."""
+
+    attention: Literal["learned", "labels", "stripes"] = "learned"  # or fixed: PifPaf's (Table 2), PCB's [23]
+    stripes: Count | None = None  # K of `attention: stripes`
+    part_classifier: Literal["plain", "normalised"] = "plain"  # Eq. 1; or BatchNorm before it, and a bias
+    foreground_pooling: Literal["weighted", "mean"] = "weighted"  # Eq. 3; or the mean over cells of mask x feature
+    reduction: Count | None = None  # channels of an embedding behind Linear, BatchNorm, ReLU; null = the backbone's
+
+    @property
+    def stripe_names(self) -> list[str]:
+        """Names of the parts, where they are not those of a part scheme."""
+        return [f"stripe_{number}" for number in range(1, 1 + (self.stripes or 0))]
+
+    @model_validator(mode="after")
+    def _stripes_are_counted(self) -> "Head":
+        if (self.attention == "stripes") != bool(self.stripes):
+            raise ValueError("`attention: stripes` and a number of `stripes` belong together; give both or neither")
+        return self
 
 
 class Jitter(Section):
@@ -99,3 +146,57 @@ class Training(Section):
     def batch_size(self) -> int:
         """Images of a batch, P x K."""
         return self.identities * self.images
+
+
+class Model(Section):
+    """What a training depends on (stage train)."""
+
+    recipe: Name
+    size: Size  # network input
+    backbone: Backbone
+    head: Head = Head()
+    after_bnneck: list[Literal["global", "foreground"]]  # embeddings taken after their BNNeck when compared
+    augmentation: Augmentation
+    loss: Loss
+    training: Training
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether training reads part labels: stripes have none."""
+        return self.head.attention != "stripes"
+
+    @property
+    def attends_labels(self) -> bool:
+        """Whether its attention are part labels, also of query and gallery (Table 2)."""
+        return self.head.attention == "labels"
+
+    @property
+    def sees_parts(self) -> bool:
+        """Whether the visibility of its parts means something: it learns attention, or takes it from labels."""
+        return self.attends_labels or (self.needs_labels and self.loss.attention_weight > 0)
+
+    @property
+    def asks_for_confidences(self) -> bool:
+        """Whether training reads the parts' confidences beside the label maps."""
+        return self.attends_labels or self.loss.attention_labels == "blended"
+
+    @model_validator(mode="after")
+    def _fixed_attention_is_not_learnt(self) -> "Model":
+        if self.head.attention != "learned" and self.loss.attention_weight:
+            raise ValueError(f"attention {self.head.attention!r} is not learnt; set loss.attention_weight to 0.0")
+        return self
+
+
+class ModelInUse(Model):
+    """A trained model and how it is computed and its attention is read (stage embed)."""
+
+    visibility: Visibility
+    embedding_precision: Precision  # of the backbone when images are embedded
+
+
+class ModelEntry(ModelInUse):
+    """A model with its part scheme and the matchings that it is reported under."""
+
+    scheme: Name | None = None  # part scheme; null = its dataset's
+    matching: Name  # entry of `matchings` behind metrics.json
+    also: list[Name]  # further entries of `matchings` reported in metrics.json

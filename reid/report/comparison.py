@@ -13,7 +13,7 @@ LARGE = (PANEL[0] * 1.5, PANEL[1] * 1.4)
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedRow:
     """A row of a table: its `reports` of the evaluate stage, one a seed.
 
     `sees_parts` tells whether the model learnt attention; where it did not, its visibility means nothing.
@@ -26,7 +26,7 @@ class Compared:
 
 
 @styled
-def cmc_curves(rows: list[Compared], title: str) -> Figure:
+def cmc_curves(rows: list[ComparedRow], title: str) -> Figure:
     """Share of queries with a right image among the first k, by k: one panel a dataset, one line a row of the table.
 
     A line is the mean over the seeds, in a band from the lowest to the highest.
@@ -50,7 +50,7 @@ def cmc_curves(rows: list[Compared], title: str) -> Figure:
 
 
 @styled
-def precision_by_parts(rows: list[Compared], title: str) -> Figure:
+def precision_by_parts(rows: list[ComparedRow], title: str) -> Figure:
     """mAP by visible parts of the query, and precision by mutually visible parts: two panels a dataset.
 
     Seeds are pooled, each query or pair of each counting once; numbers under the axis are how many, of all seeds, in
@@ -73,7 +73,7 @@ def precision_by_parts(rows: list[Compared], title: str) -> Figure:
     return figure
 
 
-def _by_parts(axis: Axes, rows: list[Compared], colours: dict[str, str], names: tuple[str, str, str]) -> None:
+def _by_parts(axis: Axes, rows: list[ComparedRow], colours: dict[str, str], names: tuple[str, str, str]) -> None:
     for number, row in enumerate(rows):
         counts, means = pooled(row.reports, *names)
         percents = [100 * mean for mean in means.values()]
@@ -95,11 +95,11 @@ def pooled(reports: Iterable[dict], entry: str, count: str, measure: str) -> tup
     }
 
 
-def _datasets(rows: list[Compared]) -> list[str]:
+def _datasets(rows: list[ComparedRow]) -> list[str]:
     return list(dict.fromkeys(row.dataset for row in rows))
 
 
-def _colours(rows: list[Compared]) -> dict[str, str]:
+def _colours(rows: list[ComparedRow]) -> dict[str, str]:
     """A colour for each label, the same in every panel and figure of the table."""
     labels = dict.fromkeys(row.label for row in rows)
     return {label: COLOURS[number % len(COLOURS)] for number, label in enumerate(labels)}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
 from artefacts.manifest import DISTRACTOR, SPLITS, ImageRow
-from reid.config.dataset import Accepting
+from reid.config.stages import ProtocolConfig
 from reid.data.folder import FolderRecord, PassedOver
 from reid.data.protocol import Problem, Reach
 from reid.report.table_formats import markdown_table
@@ -22,7 +22,7 @@ another camera; gallery images of the same identity from the query's own camera 
 
 
 def report(
-    config: Accepting,
+    config: ProtocolConfig,
     rows: Sequence[ImageRow],
     reach: Sequence[Reach],
     found: Sequence[Problem],
@@ -51,7 +51,7 @@ def code(text: str) -> str:
     return f"{fence}{pad}{text}{pad}{fence}"
 
 
-def _finding(config: Accepting, problem: Problem) -> str:
+def _finding(config: ProtocolConfig, problem: Problem) -> str:
     allowed = config.accepts(problem.name)
     lines = [f"### {problem.name}: {'allowed' if allowed else 'stops the workflow'}", ""]
     lines += [f"{_capital(problem.says)}: {len(problem.cases):,}. {problem.means} {problem.change}", ""]

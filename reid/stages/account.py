@@ -4,17 +4,10 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from artefacts.config import Section
 from artefacts.files import write_text
+from reid.config.stages import AccountConfig
 from reid.report.pages import Cell, heading, page, table
 from reid.report.provenance import Artefact, Job, artefacts, jobs
-
-
-class Settings(Section):
-    """The slice of the configuration that decides this stage."""
-
-    title: str
-    models: dict[str, list[str]]  # of each dataset
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    settings = Settings.model_validate_json(arguments.config)
+    settings = AccountConfig.model_validate_json(arguments.config)
     names = [
         name for dataset, models in settings.models.items() for name in (dataset, *(f"{dataset}/{m}" for m in models))
     ]

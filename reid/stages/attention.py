@@ -3,18 +3,11 @@
 import argparse
 from pathlib import Path
 
-from artefacts.config import Count, Section
 from artefacts.files import replacing
 from parsing.store import LabelFile
+from reid.config.stages import AttentionConfig
 from reid.embeddings.store import reading
 from reid.report.figures.attention import attention_sheet
-
-
-class Settings(Section):
-    """The slice of the configuration that decides this stage."""
-
-    root: str
-    images: Count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    settings = Settings.model_validate_json(arguments.config)
+    settings = AttentionConfig.model_validate_json(arguments.config)
     with reading(arguments.embeddings) as file:
         page = attention_sheet(file, LabelFile(arguments.labels), Path(settings.root), settings.images)
     with replacing(arguments.picture) as path:

@@ -6,7 +6,7 @@ from pathlib import Path
 from artefacts.errors import UserError
 from artefacts.files import write_text
 from artefacts.manifest import read_manifest
-from reid.config.dataset import Accepting
+from reid.config.stages import ProtocolConfig
 from reid.data.protocol import Problem, problems, reaches
 from reid.report.protocol import report
 
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the list of what is allowed. Raises UserError, naming finding, key and report, for what is not."""
-    config = Accepting.model_validate_json(arguments.config)
+    config = ProtocolConfig.model_validate_json(arguments.config)
     rows = read_manifest(arguments.manifest)
     reach = reaches(rows)
     found = problems(rows, reach)

@@ -5,32 +5,14 @@ import csv
 import json
 from pathlib import Path
 
-from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.files import write_text
-from reid.report.comparison import Compared, cmc_curves, precision_by_parts
+from reid.config.stages import CompareConfig, RowToCompare
+from reid.report.comparison import ComparedRow, cmc_curves, precision_by_parts
 from reid.report.pages import Cell, page, table
 from reid.report.style import write_svg
 
 MEASURES = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
-
-
-class ComparedRow(Section):
-    """A row of a table, with the seeds that it is the mean of, and whether its model learnt attention."""
-
-    label: str
-    dataset: str
-    model: str
-    matching: str
-    seeds: list[int]
-    sees_parts: bool
-
-
-class Settings(Section):
-    """The slice of the configuration that decides this stage."""
-
-    title: str
-    rows: list[ComparedRow]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,10 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    settings = Settings.model_validate_json(arguments.config)
+    settings = CompareConfig.model_validate_json(arguments.config)
     files = {path.parts[-4:]: path for path in arguments.metrics}
     rows = [
-        Compared(row.label, row.dataset, row.sees_parts, [_report(files, row, seed) for seed in row.seeds])
+        ComparedRow(row.label, row.dataset, row.sees_parts, [_report(files, row, seed) for seed in row.seeds])
         for row in settings.rows
     ]
     write_svg(cmc_curves(rows, settings.title), arguments.cmc)
@@ -74,7 +56,7 @@ def _measure(line: dict[str, str], name: str) -> str:
     return f"{shown} ± {float(spread):.1f}" if spread else shown
 
 
-def _report(files: dict[tuple[str, ...], Path], row: ComparedRow, seed: int) -> dict:
+def _report(files: dict[tuple[str, ...], Path], row: RowToCompare, seed: int) -> dict:
     """What evaluate wrote of a row and seed; `each/head` is the result `head` of each.json."""
     matching, _, single = row.matching.partition("/")
     path = files.get((row.dataset, row.model, f"seed{seed}", f"{matching}.json"))

@@ -5,17 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from artefacts.config import Section
 from artefacts.errors import UserError
+from reid.config.stages import CurvesConfig
 from reid.report.curves import training_curves
 from reid.report.style import write_svg
-
-
-class Settings(Section):
-    """The slice of the configuration that decides this stage."""
-
-    dataset: str
-    model: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    settings = Settings.model_validate_json(arguments.config)
+    settings = CurvesConfig.model_validate_json(arguments.config)
     histories = {int(path.parent.name.removeprefix("seed")): _read(path) for path in arguments.histories}
     write_svg(training_curves(histories, f"{settings.model} on {settings.dataset}"), arguments.figure)
 

@@ -9,19 +9,20 @@ from pathlib import Path
 from artefacts.files import replacing, write_csv
 from artefacts.progress import track
 from reid.config.root import Synthetic
+from reid.config.stages import DrawConfig
 from reid.synthetic.dataset import Scene, Shot, Truth, draw_shot, encode_jpeg, plan_shots, write_truth
 from reid.synthetic.scenes import make_camera
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", required=True, help="`synthetic` entry of a dataset, JSON")
+    parser.add_argument("--config", required=True, help="JSON: synthetic, of a dataset")
     parser.add_argument("--index", type=Path, required=True, help="output CSV: key, sha256; images go beside it")
     parser.add_argument("--truth", type=Path, required=True, help="output HDF5: keypoints, parts")
     parser.add_argument("--threads", type=int, default=1)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    config = Synthetic.model_validate_json(arguments.config)
+    config = DrawConfig.model_validate_json(arguments.config).synthetic
     shots = list(plan_shots(config.identities, config.images, config.cameras, config.distractors, config.junk))
     folder = arguments.index.parent
     for split_folder in {Path(shot.key).parent for shot in shots}:

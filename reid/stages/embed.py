@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.gpus import take_gpus
 from artefacts.manifest import read_manifest
@@ -16,20 +15,13 @@ from artefacts.progress import track
 from artefacts.provenance import provenance
 from parsing.store import LabelFile
 from reid.checkpoints.store import TrainedModel, load_model
-from reid.config.root import ModelInUse
+from reid.config.stages import EmbedConfig
 from reid.data.loading import embedding_loader, readable
 from reid.embeddings.extract import embed
 from reid.embeddings.inference import make_ready
 from reid.embeddings.store import HOLISTIC, SPLITS, writing
 
 BATCH = 64  # images
-
-
-class Settings(Section):
-    """What an extraction depends on beside the weights."""
-
-    model: ModelInUse
-    root: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     take_gpus(1)
-    settings = Settings.model_validate_json(arguments.config)
+    settings = EmbedConfig.model_validate_json(arguments.config)
     compute_on(arguments.threads)
     trained = load_model(arguments.model)
     labels = _attended_labels(arguments.labels, trained)

@@ -3,20 +3,12 @@
 import argparse
 from pathlib import Path
 
-from artefacts.config import Section
 from artefacts.files import write_json
 from artefacts.provenance import provenance
-from reid.config.root import Matching
+from reid.config.stages import EvaluateConfig
 from reid.embeddings.store import reading
 from reid.evaluation.matching import separated
 from reid.evaluation.retrieval import report
-
-
-class Evaluation(Section):
-    """The slice of the configuration that decides this stage."""
-
-    name: str
-    matching: Matching
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write {matching}.json: `results` holds one report, or with `separately` one for each embedding by its name."""
-    config = Evaluation.model_validate_json(arguments.config)
+    config = EvaluateConfig.model_validate_json(arguments.config)
     with reading(arguments.embeddings) as file:
         single = {config.name: config.matching}
         matchings = separated(config.matching, file.names) if config.matching.separately else single

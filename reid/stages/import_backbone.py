@@ -6,19 +6,12 @@ from pathlib import Path
 
 import torch
 
-from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.files import sha256_of
 from artefacts.weights import write_weights
 from reid.checkpoints.torchvision import timm_weights
 from reid.config.root import PackagedWeights
-
-
-class Settings(Section):
-    """The slice of the configuration that decides this stage."""
-
-    name: str
-    weights: PackagedWeights
+from reid.config.stages import ImportBackboneConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    settings = Settings.model_validate_json(arguments.config)
+    settings = ImportBackboneConfig.model_validate_json(arguments.config)
     source = packaged_file(settings.weights)
     weights = torch.load(source, map_location="cpu", weights_only=True)
     write_weights(arguments.weights, timm_weights(settings.name, settings.weights.torchvision, weights), {})

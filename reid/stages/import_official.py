@@ -4,7 +4,6 @@ import argparse
 import json
 from pathlib import Path
 
-from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.provenance import provenance
 from reid.checkpoints.official import Released, our_weights, read_released
@@ -12,16 +11,8 @@ from reid.checkpoints.official_schemes import part_names
 from reid.checkpoints.official_settings import differences, unsupported
 from reid.checkpoints.store import new_model, save_model
 from reid.config.files import CONFIGURATION, read_configuration
-from reid.config.root import Model, ModelInUse
-
-
-class Settings(Section):
-    """The slice of the configuration that decides this stage."""
-
-    name: str  # entry of models
-    model: ModelInUse
-    scheme: str | None = None  # that the entry names; one of `schemes`
-    schemes: dict[str, list[str]]  # names of the parts of every scheme
+from reid.config.root import Model
+from reid.config.stages import ImportOfficialConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    given = arguments.config
-    settings = Settings.model_validate_json(given) if given else _configured(arguments.model, arguments.configfile)
+    settings = _settings(arguments)
     released = read_released(arguments.file)
     try:
         _must_fit(released, settings)
@@ -53,17 +43,18 @@ def run(arguments: argparse.Namespace) -> None:
     _report(weights, left_out, arguments.output)
 
 
-def _configured(name: str, files: list[Path]) -> Settings:
-    """The settings of an entry of the configuration."""
+def _settings(arguments: argparse.Namespace) -> ImportOfficialConfig:
+    """What is given as JSON, or an entry of the configuration."""
+    if arguments.config:
+        return ImportOfficialConfig.model_validate_json(arguments.config)
+    name, files = arguments.model, arguments.configfile
     config = read_configuration(files)
     if name not in config.models:
         raise UserError(f"--model: {name!r} is not one of models in {files[0]}: {', '.join(config.models)}")
-    entry = config.model(name)
-    parts = {scheme: list(content.parts) for scheme, content in config.schemes.items()}
-    return Settings(name=name, model=ModelInUse.of(entry), scheme=entry.scheme, schemes=parts)
+    return ImportOfficialConfig.of(config, name)
 
 
-def _must_fit(released: Released, settings: Settings) -> None:
+def _must_fit(released: Released, settings: ImportOfficialConfig) -> None:
     """Raises ValueError, with what to do, if the settings of a checkpoint are not those of the model entry."""
     if other := unsupported(released.settings, settings.model):
         raise ValueError(f"{'; '.join(other)}: no entry can have that, and this checkpoint cannot be brought over")

@@ -7,13 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.files import write_text
 from artefacts.images import UnreadableImage, read_rgb
 from artefacts.manifest import SPLITS, ImageRow, write_manifest
 from artefacts.progress import track
-from reid.config.dataset import ImageFolder, Name
+from reid.config.stages import ManifestConfig
 from reid.data import checks
 from reid.data.folder import folder_record
 from reid.data.readers import read_folder
@@ -21,13 +20,6 @@ from reid.data.readers.files import contained
 from reid.data.readers.market1501 import name_of_drawn, read_index
 from reid.data.readers.names import JUNK
 from reid.data.readers.names import Name as ImageName
-
-
-class ManifestConfig(Section):
-    """The slice of the configuration that this stage reads."""
-
-    name: Name
-    dataset: ImageFolder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

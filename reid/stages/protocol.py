@@ -7,7 +7,7 @@ from pathlib import Path
 from artefacts.files import write_csv, write_json, write_text
 from artefacts.manifest import SPLITS, ImageRow, read_manifest
 from artefacts.provenance import provenance
-from reid.config.dataset import Accepting
+from reid.config.stages import ProtocolConfig
 from reid.data.folder import read_folder_record
 from reid.data.protocol import Problem, Reach, problems, reaches
 from reid.report.protocol import report
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    config = Accepting.model_validate_json(arguments.config)
+    config = ProtocolConfig.model_validate_json(arguments.config)
     rows, folder = read_manifest(arguments.manifest), read_folder_record(arguments.folder)
     reach = reaches(rows)
     found = problems(rows, reach)
@@ -52,7 +52,7 @@ def _counts(rows: Iterable[ImageRow]) -> dict[str, dict[str, int]]:
     }
 
 
-def _finding(problem: Problem, config: Accepting) -> dict:
+def _finding(problem: Problem, config: ProtocolConfig) -> dict:
     return {
         "name": problem.name,
         "allowed": config.accepts(problem.name),

@@ -6,22 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from artefacts.config import Count, Section
 from artefacts.files import replacing, write_csv
-from reid.config.root import Matching
+from reid.config.stages import RankConfig
 from reid.embeddings.store import Embeddings, reading
 from reid.evaluation.retrieval import Retrieval, retrieve
 from reid.report.figures.ranking import FIRST, Figure
 
 HEADER = ("query", "average_precision", "place", "gallery", "distance", "correct", "compared")
-
-
-class Pictures(Section):
-    """The slice of the configuration that decides this stage."""
-
-    root: str
-    matching: Matching
-    queries: Count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    config = Pictures.model_validate_json(arguments.config)
+    config = RankConfig.model_validate_json(arguments.config)
     with reading(arguments.embeddings) as file:
         found = retrieve(file, config.matching, keep=FIRST)
         picture = Figure(file, config.matching, Path(config.root)).draw(found, config.queries)

@@ -5,33 +5,21 @@ import json
 import statistics
 from pathlib import Path
 
-from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.files import write_json
 from artefacts.provenance import provenance
-
-
-class Summary(Section):
-    """The slice of the configuration that decides this stage."""
-
-    dataset: str
-    model: str
-    matching: str
-    also: list[str]
-    seeds: list[int]
-    recipe: str
-    batch_size: int  # of training, in images
+from reid.config.stages import SummariseConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", required=True, help="JSON: what `Summary` holds")
+    parser.add_argument("--config", required=True, help="JSON: what `SummariseConfig` holds")
     parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="seed{seed}/{matching}.json files")
     parser.add_argument("--summary", type=Path, required=True, help="output JSON")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write metrics.json: `results` by matching (`each/head` for one embedding of a separate matching), `counts`."""
-    config = Summary.model_validate_json(arguments.config)
+    config = SummariseConfig.model_validate_json(arguments.config)
     files = {(path.parent.name, path.stem): path for path in arguments.metrics}
     results: dict[str, dict] = {}
     counts: dict[str, dict] = {}

@@ -4,19 +4,11 @@ import argparse
 import json
 from pathlib import Path
 
-from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.files import write_text
-from reid.config.root import Table
+from reid.config.stages import TabulateConfig
 from reid.report.table_formats import comma_separated, markdown, tex
 from reid.report.tables import lines
-
-
-class Settings(Section):
-    """The slice of the configuration that decides this stage."""
-
-    table: Table
-    missing: list[str]  # files of the user's for want of which rows are not run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    settings = Settings.model_validate_json(arguments.config)
+    settings = TabulateConfig.model_validate_json(arguments.config)
     rows = lines(settings.table, [_read(path) for path in arguments.metrics])
     page = markdown(settings.table, rows, settings.missing)
     write_text(arguments.csv, comma_separated(rows))

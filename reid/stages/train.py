@@ -13,9 +13,7 @@ import pandas as pd
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, set_seed
-from pydantic import Field
 
-from artefacts.config import Section
 from artefacts.errors import UserError
 from artefacts.files import replacing
 from artefacts.gpus import take_gpus
@@ -25,20 +23,13 @@ from artefacts.provenance import provenance
 from artefacts.state import State, fingerprint, working_state
 from parsing.store import LabelFile
 from reid.checkpoints.store import new_model, save_model
-from reid.config.root import Head, Model, Training
+from reid.config.root import Head, Training
+from reid.config.stages import TrainConfig
 from reid.data.loading import training_loader
 from reid.training.distributed import GRACE, run_in_processes
 from reid.training.loop import train
 from reid.training.trackers import Watch, asked_for
 from reid.training.trainer import Trainer
-
-
-class Settings(Section):
-    """What a training depends on."""
-
-    model: Model
-    root: str
-    seed: int = Field(ge=0)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    settings = Settings.model_validate_json(arguments.config)
+    settings = TrainConfig.model_validate_json(arguments.config)
     processes = settings.model.training.processes
     take_gpus(processes)
     if processes > 1:
@@ -66,7 +57,7 @@ def _run_one(arguments: argparse.Namespace) -> int:
     """Exit status of one of several processes, the first of which says what is wrong."""
     logging.basicConfig(format="%(message)s", level=logging.INFO if os.environ["RANK"] == "0" else logging.ERROR)
     try:
-        _run(arguments, Settings.model_validate_json(arguments.config))
+        _run(arguments, TrainConfig.model_validate_json(arguments.config))
     except UserError as error:
         if os.environ["RANK"] != "0":
             time.sleep(GRACE)  # what stops all, the first one says
@@ -75,7 +66,7 @@ def _run_one(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _run(arguments: argparse.Namespace, settings: Settings) -> None:
+def _run(arguments: argparse.Namespace, settings: TrainConfig) -> None:
     accelerator = _accelerator(settings.model.training)
     threads = max(1, arguments.threads // accelerator.num_processes)
     compute_on(threads)
@@ -125,7 +116,7 @@ def _accelerator(training: Training) -> Accelerator:
     )
 
 
-def _inputs(arguments: argparse.Namespace, settings: Settings, labels: LabelFile | None) -> dict[str, Path]:
+def _inputs(arguments: argparse.Namespace, settings: TrainConfig, labels: LabelFile | None) -> dict[str, Path]:
     inputs = {"manifest": arguments.manifest}
     if labels is not None:
         inputs["labels"] = arguments.labels

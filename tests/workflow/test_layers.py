@@ -32,7 +32,10 @@ PARSING_FOR_REID = {
     "parsing.store",
     "parsing.schemes",
 }
-LIGHT = ("artefacts.provenance", "parsing.config", "parsing.schemes", "reid.config.root")
+LIGHT = (
+    "artefacts.folders", "artefacts.provenance", "parsing.schemes", "parsing.stage_config", "reid.config.stages",
+    "reid.report.targets",
+)  # fmt: skip
 
 
 def modules(package: str) -> list[str]:

@@ -43,7 +43,7 @@ def project(tmp_path_factory) -> Path:
 
 def draw(root: Path) -> None:
     """People in the folders of Occluded-Duke, under names such as 0005_c2_f0046985.jpg."""
-    config = json.dumps(PEOPLE | {"crowd": 0.2, "occlusion": 0.6})
+    config = json.dumps({"synthetic": PEOPLE | {"crowd": 0.2, "occlusion": 0.6}})
     paths = {"index": root / "index.csv", "truth": root / "truth.h5"}
     arguments = ["--config", config, *(word for name, path in paths.items() for word in (f"--{name}", str(path)))]
     assert run("reid", {"draw": ""}, ["draw", *arguments]) == 0

@@ -2,9 +2,13 @@
 
 import json
 import re
+import shlex
 
 import pytest
+import yaml
 
+from reid.config.root import Config
+from reid.config.user_files import behind_images, behind_labels
 from tests.workflow.conftest import PROJECT
 
 AFTER_TRAIN = {"train", "embed", "evaluate", "summarise"}
@@ -26,36 +30,37 @@ def write(path, text):
 
 
 def tabulated(workflow, target):
-    """The shell command that writes a table."""
+    """The plan for a table, and what its stage is told, with its metrics."""
     plan = workflow.planned("--printshellcmds", target)
-    return plan, re.search(r"python -m reid tabulate .*", plan.text).group()
+    words = shlex.split(re.search(r"python -m reid tabulate .*", plan.text).group())
+    told = json.loads(words[words.index("--config") + 1])
+    return plan, told | {"metrics": words[words.index("--metrics") + 1 : words.index("--csv")]}
 
 
 def test_a_table_whose_datasets_are_not_at_hand_runs_nothing(workflow):
-    plan, command = tabulated(workflow, TABLE)
+    plan, told = tabulated(workflow, TABLE)
     assert plan.rules == {"tabulate"}
-    assert '"missing": ["data/occluded_duke", "data/pifpaf/shufflenetv2k16.pkl"]' in command
+    assert told["missing"] == ["data/occluded_duke", "data/pifpaf/shufflenetv2k16.pkl"]
 
 
 def test_a_table_runs_what_can_be_run_of_it(workflow):
     have_occluded_duke(workflow)
-    plan, command = tabulated(workflow, TABLE)
+    plan, told = tabulated(workflow, TABLE)
     models = {"resnet50", "bot", "resnet50_fixed_attention", "resnet50_each_part_triplet"}
     assert {*models, "resnet50_flip", "resnet50_visibility_training"} == {
         job.split()[1] for job in plan.jobs if job.startswith("Summarising")
     }
     assert len([job for job in plan.jobs if job.startswith("Training resnet50_fixed_attention")]) == 3
-    assert '"missing": []' in command
+    assert told["missing"] == []
 
 
 @pytest.mark.slow
 def test_a_row_without_its_weights_is_left_out(workflow):
     have_occluded_duke(workflow)
-    plan, command = tabulated(workflow, "results/tables/table1.md")
+    plan, told = tabulated(workflow, "results/tables/table1.md")
     assert not [job for job in plan.jobs if "market1501" in job or "resnet50_ibn" in job]
-    (missing,) = re.findall(r'"missing": (\[[^]]*\])', command)
     others = {"data/dukemtmc", "data/occluded_reid", "data/p_dukemtmc"}
-    assert set(json.loads(missing)) - others == {"data/market1501", "data/backbones/resnet50_ibn_a.pth"}
+    assert set(told["missing"]) - others == {"data/market1501", "data/backbones/resnet50_ibn_a.pth"}
 
 
 @pytest.mark.slow
@@ -65,13 +70,30 @@ def test_metrics_that_are_there_are_shown(workflow, target):
     if target != TABLE:
         have_occluded_duke(workflow)
     write(workflow.folder / METRICS, "metrics")
-    plan, command = tabulated(workflow, target)
+    plan, told = tabulated(workflow, target)
     assert plan.rules == {"tabulate"}
-    assert f"--metrics  {METRICS} --csv" in command
+    assert told["metrics"] == [METRICS]
     assert workflow.snakemake(target).returncode == 0
     assert not workflow.planned(target).rules
     write(workflow.folder / METRICS, "other metrics")
     assert workflow.planned(target).rules == {"tabulate"}
+
+
+def test_every_shipped_dataset_can_be_in_a_table(workflow, config: Config):
+    """With all that is reported of a table; a row a dataset, of a model that learns from labels."""
+    rows = [{"label": "x", "dataset": name, "model": "resnet50", "matching": "default"} for name in config.datasets]
+    short = {"datasets": {name: {"seeds": [1]} for name in config.datasets}}
+    write(workflow.folder / "every.yaml", yaml.safe_dump(short | {"tables": {"every": {"title": "E", "rows": rows}}}))
+    files = [file for kind in (behind_images, behind_labels) for name in config.datasets for file in kind(config, name)]
+    for path in (workflow.folder / file.path for file in files):
+        write(path, "content") if path.suffix else path.mkdir(parents=True, exist_ok=True)
+    targets = [f"results/tables/every{ending}" for ending in (".md", ".html", ".account.html")]
+    plan = workflow.planned("--configfile", "every.yaml", "--", *targets)
+    for name, dataset in config.datasets.items():
+        labelled = "Converting the labels of {}" if dataset.labels_from else "Merging the body parts of {}"
+        for message in (labelled, "Embedding {} with resnet50, seed 1", "Drawing the attention of resnet50 on {}"):
+            assert name == "synthetic" or message.format(name) in plan.jobs
+    assert plan.rules >= {"tabulate", "compare", "account"}
 
 
 @pytest.mark.slow

@@ -1,29 +1,27 @@
-# What the rules share: the typed configuration, wildcards, the interpreter, params.config in general. No rules.
+# What the rules share: the typed configuration, wildcards, the interpreter, how a stage is told and what it waits for.
 #
 # When does a job run again? Four things decide, and each is something that can change a result:
-# - params.config, the slice of config.yaml that the stage reads, as JSON (slices.smk);
+# - params.config, what the stage is told of the configuration, as JSON (reid.config.stages, parsing.stage_config);
 # - params.code, a digest of the code that the stage executes. Snakemake's own code trigger sees only the shell text,
 #   which names no module; the digest is blind to comments and docstrings;
-# - the list of input files (inputs.smk);
+# - the list of input files;
 # - the content of input files. Snakemake compares a newer file with the checksum that it recorded when it was read, but
 #   only for files below max-checksum-file-size: the profiles lift that limit, so that touching, copying or restoring
 #   every file reruns nothing. Leaving the dates out altogether would lose changes: where a run stops between two
 #   stages, only its date says that the first one's output is newer than what the second has read.
 # Images under data/ are no inputs (30,000 files would slow every dry run): the names and sizes of a dataset's
 # images are a param of the manifest. After an edit that keeps a size: snakemake --forcerun manifest.
-import json
 import re
+import sys
+from inspect import signature
 from pathlib import Path
 from shlex import quote
 
 from artefacts import folders
 from artefacts.errors import UserError
-from artefacts.files import sha256_of
 from artefacts.provenance import code_digest
-from parsing.config import Checkpoint, PartLabels
-from reid.config.root import ImageFolder, Model, ModelInUse, datasets_of, load
-
-SO_FAR = ".so_far"  # behind a table's name: of what was run, without running anything
+from reid.config.root import load
+from reid.report.targets import SO_FAR
 
 try:
     CONFIG = load(config)
@@ -53,33 +51,72 @@ wildcard_constraints:
     shard=r"\d+-of-\d+",
 
 
-def slice_of(**content):
-    """Part of the configuration as JSON: what a stage is told, and what makes it run again.
+def for_job(function):
+    """`function(config, dataset, model, ...)` as a function of a job's wildcards: its parameters are their names."""
+    wanted = list(signature(function).parameters)[1:]
+    return lambda wildcards: function(CONFIG, **{name: wildcards[name] for name in wanted})
 
-    Keys keep the order of their types and of config.yaml, since a scheme's parts are numbered in it.
+
+def told(stage):
+    """Params function: what a stage is told, as JSON, where `stage` builds it (reid.config.stages, parsing.stage_config)."""
+    of_job = for_job(stage)
+    return lambda wildcards: of_job(wildcards).model_dump_json()
+
+
+def uncompared(params):
+    """The same params function, but a change of its value reruns nothing: Snakemake leaves out what may depend on `input`."""
+    return lambda wildcards, input: params(wildcards)
+
+
+def given(file_of):
+    """Input function: the user's file that `file_of` names (reid.config.user_files); nothing where there is none.
+
+    A folder is no input, but must be there. What is missing ends the run with one line that says how to get it.
     """
-    plain = {
-        name: value.model_dump(mode="json") if hasattr(value, "model_dump") else value
-        for name, value in content.items()
-    }
-    return json.dumps(plain)
+    of_job = for_job(file_of)
+
+    def path(wildcards):
+        file = of_job(wildcards)
+        if file and not file.at_hand:
+            sys.exit(f"error: {file.path} is missing: {file.advice}")
+        return file.path if file and not Path(file.path).is_dir() else []
+
+    return path
+
+
+def listing_of(folder_of):
+    """Params function: a digest of the user's folder, so that added, removed and exchanged files are noticed."""
+    of_job = for_job(folder_of)
+
+    def digest(wildcards):
+        folder = of_job(wildcards)
+        return listing_digest(folder.path) if folder and Path(folder.path).is_dir() else "no folder"
+
+    return digest
+
+
+def rendered(file):
+    """Input function: a file of a dataset that the workflow renders; nothing for one of the user's."""
+    return lambda wildcards: (
+        f"results/{wildcards.dataset}/source/{file}" if CONFIG.datasets[wildcards.dataset].synthetic else []
+    )
+
+
+def labels_of(wildcards, ending=".h5"):
+    """A dataset's labels in the part scheme that the model knows, or the file beside them with this ending."""
+    return f"results/{wildcards.dataset}/parsing/{CONFIG.scheme_of(wildcards.model, wildcards.dataset)}{ending}"
+
+
+def of_seeds(pattern, count=None):
+    """Input function: the file `pattern` of each seed of the dataset, or of the first `count` of them."""
+    return lambda wildcards: expand(
+        pattern, **dict(wildcards.items()), seed=CONFIG.datasets[wildcards.dataset].seeds[:count]
+    )
 
 
 def optional(flag, name):
     """Params function: `flag` and the input of this name, if the job has it."""
     return lambda wildcards, input: f"{flag} {quote(input[name])}" if input[name] else ""
-
-
-def at_hand(path):
-    """Whether a file or folder exists, or a rule makes it."""
-    return Path(path).exists() or Path(path).parts[0] == "results"
-
-
-def present(path, advice):
-    """`path`, if it is at hand; else the end of the run with one line that says how to get it."""
-    if not at_hand(path):
-        sys.exit(f"error: {path} is missing: {advice}")
-    return path
 
 
 def listing_digest(folder):

@@ -3,13 +3,16 @@
 #   results/{dataset}/parsing/fields.h5     instead of fields and merge: maps, skeletons (where known), status
 #   results/{dataset}/parsing/{scheme}.h5   instead of labels, of a human parser's images
 # Label files in a folder are no inputs, as images are none: their names and sizes are a param.
+from parsing.stage_config import ConvertConfig, ConvertPartsConfig
+from reid.config.user_files import foreign_labels, image_numbers
 
 
 rule convert:
     input:
         accepted="results/{dataset}/accepted.txt",
         manifest="results/{dataset}/manifest.csv",
-        labels=files_converted,
+        labels=given(foreign_labels),
+        numbers=given(image_numbers),
     output:
         "results/{dataset}/parsing/fields.h5",
     log:
@@ -22,9 +25,9 @@ rule convert:
         "../../envs/parsing.yaml"
     threads: 1
     params:
-        config=convert_slice,
+        config=told(ConvertConfig.of),
         code=code_digest("parsing.stages.convert"),
-        labels=folder_converted,
+        labels=listing_of(foreign_labels),
     message:
         "Converting the labels of {wildcards.dataset}"
     shell:
@@ -47,9 +50,9 @@ rule convert_parts:
         "../../envs/parsing.yaml"
     threads: 1
     params:
-        config=convert_parts_slice,
+        config=told(ConvertPartsConfig.of),
         code=code_digest("parsing.stages.convert_parts"),
-        labels=folder_converted,
+        labels=listing_of(foreign_labels),
     message:
         "Converting the labels of {wildcards.dataset} to the parts of {wildcards.scheme}"
     shell:

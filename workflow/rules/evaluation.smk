@@ -7,14 +7,20 @@
 #   results/{dataset}/{model}/ranking.png, .csv           queries with their first gallery images
 #   results/{dataset}/{model}/attention.png               labels beside attention maps
 # Pictures show the dataset's first seed.
+from reid.config.stages import AttentionConfig, EmbedConfig, EvaluateConfig, RankConfig, SummariseConfig
+from reid.report.targets import metrics_of_seeds
 
 
 rule embed:
     input:
         accepted="results/{dataset}/accepted.txt",
         manifest="results/{dataset}/manifest.csv",
-        model=trained_model,
-        labels=attended_labels,
+        model=lambda wildcards: expand(
+            "results/{trained_on}/{model}/seed{seed}/model.safetensors",
+            trained_on=CONFIG.trained_on(wildcards.dataset),
+            **dict(wildcards.items()),
+        ),
+        labels=lambda wildcards: labels_of(wildcards) if CONFIG.model(wildcards.model).attends_labels else [],
     output:
         "results/{dataset}/{model}/seed{seed}/embeddings.h5",
     log:
@@ -27,7 +33,7 @@ rule embed:
     resources:
         gpu=1,
     params:
-        config=embed_slice,
+        config=told(EmbedConfig.of),
         code=code_digest("reid.stages.embed"),
         labels=optional("--labels", "labels"),
     message:
@@ -50,7 +56,7 @@ rule evaluate:
         "../../envs/reid.yaml"
     threads: 4
     params:
-        config=evaluate_slice,
+        config=told(EvaluateConfig.of),
         code=code_digest("reid.stages.evaluate"),
     message:
         "Evaluating {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}, matching {wildcards.matching}"
@@ -60,7 +66,7 @@ rule evaluate:
 
 rule summarise:
     input:
-        metrics_of_seeds,
+        for_job(metrics_of_seeds),
     output:
         "results/{dataset}/{model}/metrics.json",
     log:
@@ -71,7 +77,7 @@ rule summarise:
         "../../envs/reid.yaml"
     threads: 1
     params:
-        config=summarise_slice,
+        config=told(SummariseConfig.of),
         code=code_digest("reid.stages.summarise"),
     message:
         "Summarising {wildcards.model} on {wildcards.dataset} over its seeds"
@@ -81,7 +87,7 @@ rule summarise:
 
 rule rank:
     input:
-        first_embeddings,
+        of_seeds("results/{dataset}/{model}/seed{seed}/embeddings.h5", 1),
     output:
         picture=report(
             "results/{dataset}/{model}/ranking.png",
@@ -98,7 +104,7 @@ rule rank:
         "../../envs/reid.yaml"
     threads: 4
     params:
-        config=rank_slice,
+        config=told(RankConfig.of),
         code=code_digest("reid.stages.rank"),
     message:
         "Drawing rankings of {wildcards.model} on {wildcards.dataset}"
@@ -109,8 +115,8 @@ rule rank:
 
 rule attention:
     input:
-        embeddings=first_embeddings,
-        labels=known_labels,
+        embeddings=of_seeds("results/{dataset}/{model}/seed{seed}/embeddings.h5", 1),
+        labels=labels_of,
     output:
         report(
             "results/{dataset}/{model}/attention.png",
@@ -126,7 +132,7 @@ rule attention:
         "../../envs/reid.yaml"
     threads: 1
     params:
-        config=attention_slice,
+        config=told(AttentionConfig.of),
         code=code_digest("reid.stages.attention"),
     message:
         "Drawing the attention of {wildcards.model} on {wildcards.dataset}"

@@ -9,14 +9,16 @@
 # Trainings wait for passed.txt. Labels are checked once, as a dataset's protocol is (manifest.smk): to check them by new
 # limits, remove the file.
 # Datasets with `labels_from` have rules of their own instead of the first two or three (conversion.smk).
+from parsing.stage_config import FieldsConfig, GateConfig, LabelsConfig, QualityConfig
+from reid.config.user_files import mask_weights, pifpaf_weights, target_overrides
 
 
 rule fields:
     input:
         accepted="results/{dataset}/accepted.txt",
         manifest="results/{dataset}/manifest.csv",
-        checkpoint=pifpaf_weights,
-        silhouettes=mask_weights,
+        checkpoint=given(pifpaf_weights),
+        silhouettes=given(mask_weights),
     output:
         temp("results/{dataset}/parsing/fields/{shard}.h5"),
     log:
@@ -31,7 +33,7 @@ rule fields:
     resources:
         gpu=1,
     params:
-        config=fields_slice,
+        config=told(FieldsConfig.of),
         code=code_digest("parsing.stages.fields"),
         known="results/{dataset}/parsing/fields.h5",
         state="state/{dataset}/fields/{shard}",
@@ -74,7 +76,7 @@ rule merge:
 rule labels:
     input:
         fields="results/{dataset}/parsing/fields.h5",
-        overrides=named_targets,
+        overrides=given(target_overrides),
     output:
         "results/{dataset}/parsing/{scheme}.h5",
     log:
@@ -87,7 +89,7 @@ rule labels:
         "../../envs/parsing.yaml"
     threads: 1
     params:
-        config=labels_slice,
+        config=told(LabelsConfig.of),
         code=code_digest("parsing.stages.labels"),
         overrides=optional("--overrides", "overrides"),
     message:
@@ -111,7 +113,7 @@ rule gate:
         "../../envs/parsing.yaml"
     threads: 1
     params:
-        config=gate_slice,
+        config=uncompared(told(GateConfig.of)),
     message:
         "Checking the {wildcards.scheme} labels of {wildcards.dataset}"
     shell:
@@ -124,7 +126,7 @@ rule quality:
         manifest="results/{dataset}/manifest.csv",
         labels="results/{dataset}/parsing/{scheme}.h5",
         fields="results/{dataset}/parsing/fields.h5",
-        truth=drawn_truth,
+        truth=rendered("truth.h5"),
     output:
         report=report(
             "results/{dataset}/parsing/{scheme}.qc.json",
@@ -152,7 +154,7 @@ rule quality:
         "../../envs/parsing.yaml"
     threads: 1
     params:
-        config=quality_slice,
+        config=told(QualityConfig.of),
         code=code_digest("parsing.stages.quality"),
         truth=optional("--truth", "truth"),
     message:

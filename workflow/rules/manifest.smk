@@ -9,12 +9,15 @@
 # Labels, trainings and embeddings wait for accepted.txt. A manifest is checked once: neither another `allow` nor other words in
 # the report may make labels and trainings run again, so that rule check has no params that Snakemake compares, and
 # nothing waits for rule protocol. (Nor would `ancient` do: Snakemake 9.27 then overlooks what else has changed.)
+from reid.config.stages import ManifestConfig, ProtocolConfig
+from reid.config.user_files import image_folder, image_table
 
 
 rule manifest:
     input:
-        index=drawn_index,
-        table=listed_table,
+        index=rendered("index.csv"),
+        folder=given(image_folder),
+        table=given(image_table),
     output:
         manifest="results/{dataset}/manifest.csv",
         folder="results/{dataset}/folder.json",
@@ -26,9 +29,9 @@ rule manifest:
         "../../envs/reid.yaml"
     threads: 4
     params:
-        config=manifest_slice,
+        config=told(ManifestConfig.of),
         code=code_digest("reid.stages.manifest"),
-        images=images_found,
+        images=listing_of(image_folder),
         index=optional("--index", "index"),
     message:
         "Listing the images of {wildcards.dataset}"
@@ -51,7 +54,7 @@ rule check:
         "../../envs/reid.yaml"
     threads: 1
     params:
-        config=check_slice,
+        config=uncompared(told(ProtocolConfig.of)),
     message:
         "Checking the protocol of {wildcards.dataset}"
     shell:
@@ -75,7 +78,7 @@ rule protocol:
         "../../envs/reid.yaml"
     threads: 1
     params:
-        config=protocol_slice,
+        config=told(ProtocolConfig.of),
         code=code_digest("reid.stages.protocol"),
     message:
         "Saying what a search in {wildcards.dataset} can find"

@@ -2,14 +2,15 @@
 #   results/{dataset}/source/index.csv, truth.h5 of pifpaf.*.train_on and validate_on
 #   results/pifpaf/{pifpaf}/checkpoint.safetensors, checkpoint.json (its quality)
 # Asked for by name, or where pifpaf.*.weights points at such a checkpoint; the others are files of the user's.
+from parsing.stage_config import TrainPifPafConfig
 
 
 rule train_pifpaf:
     input:
-        index=drawn_for_pifpaf("train_on", "index.csv"),
-        truth=drawn_for_pifpaf("train_on", "truth.h5"),
-        validation_index=drawn_for_pifpaf("validate_on", "index.csv"),
-        validation_truth=drawn_for_pifpaf("validate_on", "truth.h5"),
+        index=lambda wildcards: f"results/{CONFIG.pifpaf[wildcards.pifpaf].train_on}/source/index.csv",
+        truth=lambda wildcards: f"results/{CONFIG.pifpaf[wildcards.pifpaf].train_on}/source/truth.h5",
+        validation_index=lambda wildcards: f"results/{CONFIG.pifpaf[wildcards.pifpaf].validate_on}/source/index.csv",
+        validation_truth=lambda wildcards: f"results/{CONFIG.pifpaf[wildcards.pifpaf].validate_on}/source/truth.h5",
     output:
         checkpoint="results/pifpaf/{pifpaf}/checkpoint.safetensors",
         report="results/pifpaf/{pifpaf}/checkpoint.json",
@@ -23,7 +24,7 @@ rule train_pifpaf:
     resources:
         gpu=1,
     params:
-        config=train_pifpaf_slice,
+        config=told(TrainPifPafConfig.of),
         code=code_digest("parsing.stages.train_pifpaf"),
         state="state/pifpaf/{pifpaf}",
     message:

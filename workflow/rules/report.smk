@@ -1,14 +1,22 @@
-# Contract: what is measured -> what people look at beside the tables (snakemake --report gathers it).
-#   results/{dataset}/{model}/training.svg   losses by epoch, all seeds
-#   results/tables/{table}.html              all measures of the rows
-#   results/tables/{table}.cmc.svg           CMC curves of the rows
-#   results/tables/{table}.parts.svg         precision of the rows by how many parts are visible
-#   results/tables/{table}.account.html      time, memory, code and inputs of all files behind the table
+# Contract: what is measured -> the paper's tables, published rows beside ours, and what people look at beside them
+# (snakemake --report gathers it).
+#   results/{dataset}/{model}/training.svg         losses by epoch, all seeds
+#   results/{dataset}/{model}/metrics.json of every row of tables.* whose datasets and weights are at hand
+#   results/tables/{table}.csv, .md, .tex          other rows show the metrics.json that is there, or "not run"
+#   results/tables/{table}.so_far.csv, .md, .tex   all rows do: nothing is run
+#   results/tables/{table}.html                    all measures of the rows
+#   results/tables/{table}.cmc.svg                 CMC curves of the rows
+#   results/tables/{table}.parts.svg               precision of the rows by how many parts are visible
+#   results/tables/{table}.account.html            time, memory, code and inputs of all files behind the table
+# reid.report.targets tells what a table needs.
+from artefacts.files import sha256_of
+from reid.config.stages import CurvesConfig
+from reid.report import targets
 
 
 rule curves:
     input:
-        histories_of_seeds,
+        of_seeds("results/{dataset}/{model}/seed{seed}/history.csv"),
     output:
         report(
             "results/{dataset}/{model}/training.svg",
@@ -26,7 +34,7 @@ rule curves:
         "../../envs/reid.yaml"
     threads: 1
     params:
-        config=curves_slice,
+        config=told(CurvesConfig.of),
         code=code_digest("reid.stages.curves"),
     message:
         "Drawing the training curves of {wildcards.model} on {wildcards.dataset}"
@@ -34,10 +42,42 @@ rule curves:
         "python -m reid curves --config {params.config:q} --histories {input:q} --figure {output:q} 2>&1 | tee {log:q}"
 
 
+rule tabulate:
+    input:
+        for_job(targets.metrics_to_make),
+    output:
+        csv=report(
+            "results/tables/{table}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{table}", "shows": "as CSV"},
+        ),
+        markdown="results/tables/{table}.md",
+        tex="results/tables/{table}.tex",
+    log:
+        "logs/tables/{table}.log",
+    benchmark:
+        "benchmarks/results/tables/{table}.tsv"
+    conda:
+        "../../envs/reid.yaml"
+    threads: 1
+    params:
+        config=told(targets.tabulated),
+        code=code_digest("reid.stages.tabulate"),
+        published=sha256_of(PROJECT / "reid" / "report" / "published.json"),
+        found=for_job(targets.metrics_found),
+        digests=lambda wildcards: [sha256_of(path) for path in targets.metrics_found(CONFIG, wildcards.table)],
+    message:
+        "Writing table {wildcards.table}"
+    shell:
+        "python -m reid tabulate --config {params.config:q} --metrics {input:q} {params.found:q} --csv {output.csv:q}"
+        " --markdown {output.markdown:q} --tex {output.tex:q} > {log:q} 2>&1"
+
+
 rule compare:
     input:
         table="results/tables/{table}.csv",
-        metrics=metrics_of_row_seeds,
+        metrics=for_job(targets.metrics_of_rows),
     output:
         page=report(
             "results/tables/{table}.html",
@@ -67,7 +107,7 @@ rule compare:
         "../../envs/reid.yaml"
     threads: 1
     params:
-        config=compare_slice,
+        config=told(targets.compared),
         code=code_digest("reid.stages.compare"),
     message:
         "Drawing the curves of table {wildcards.table}"
@@ -78,8 +118,8 @@ rule compare:
 
 rule account:
     input:
-        made=made_for_table,
-        given=weights_for_table,
+        made=for_job(targets.files_behind),
+        given=for_job(targets.weights_behind),
     output:
         report(
             "results/tables/{table}.account.html",
@@ -97,7 +137,7 @@ rule account:
         "../../envs/reid.yaml"
     threads: 1
     params:
-        config=account_slice,
+        config=told(targets.accounted),
         code=code_digest("reid.stages.account"),
     message:
         "Listing what made table {wildcards.table}"

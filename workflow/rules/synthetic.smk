@@ -2,6 +2,7 @@
 #   results/{dataset}/source/            images in the Market-1501 layout
 #   results/{dataset}/source/index.csv   key and SHA-256 of every image
 #   results/{dataset}/source/truth.h5    keypoints and part maps as drawn
+from reid.config.stages import DrawConfig
 
 
 rule draw:
@@ -18,7 +19,7 @@ rule draw:
         "../../envs/reid.yaml"
     threads: 8
     params:
-        config=draw_slice,
+        config=told(DrawConfig.of),
         code=code_digest("reid.stages.draw"),
     message:
         "Drawing {wildcards.dataset}"

@@ -4,6 +4,8 @@
 #   results/{dataset}/{model}/seed{seed}/model.safetensors, history.csv
 # state/{dataset}/{model}/seed{seed} keeps the work in progress. It is no output, since Snakemake removes the outputs
 # of a failed job: a killed training goes on from there.
+from reid.config.stages import ImportBackboneConfig, TrainConfig
+from reid.config.user_files import backbone_weights
 
 
 rule import_backbone:
@@ -17,7 +19,7 @@ rule import_backbone:
         "../../envs/reid.yaml"
     threads: 1
     params:
-        config=backbone_slice,
+        config=told(ImportBackboneConfig.of),
         code=code_digest("reid.stages.import_backbone"),
     message:
         "Importing the ImageNet weights of {wildcards.backbone}"
@@ -29,9 +31,11 @@ rule train:
     input:
         accepted="results/{dataset}/accepted.txt",
         manifest="results/{dataset}/manifest.csv",
-        labels=training_labels,
-        passed=passed_labels,
-        backbone=backbone_weights,
+        labels=lambda wildcards: labels_of(wildcards) if CONFIG.model(wildcards.model).needs_labels else [],
+        passed=lambda wildcards: (
+            labels_of(wildcards, ".passed.txt") if CONFIG.model(wildcards.model).needs_labels else []
+        ),
+        backbone=given(backbone_weights),
     output:
         model="results/{dataset}/{model}/seed{seed}/model.safetensors",
         history="results/{dataset}/{model}/seed{seed}/history.csv",
@@ -47,7 +51,7 @@ rule train:
     resources:
         gpu=lambda wildcards: CONFIG.model(wildcards.model).training.processes,
     params:
-        config=train_slice,
+        config=told(TrainConfig.of),
         code=code_digest("reid.stages.train"),
         labels=optional("--labels", "labels"),
         state="state/{dataset}/{model}/seed{seed}",

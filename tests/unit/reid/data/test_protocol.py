@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from artefacts.errors import UserError
 from artefacts.manifest import ImageRow, read_manifest, write_manifest
-from reid.config.dataset import Accepting
+from reid.config.stages import ProtocolConfig
 from reid.data.protocol import problems, reaches
 from reid.evaluation.ranking import protocol
 from reid.report.protocol import code, report
@@ -132,7 +132,7 @@ def test_no_name_becomes_markup(text):
 def test_the_report_says_what_is_wrong_and_how_to_go_on():
     rows = sorted([*GOOD, *(row(f"q|{number:02d}", identity=3) for number in range(12))])
     found = rows, reaches(rows), problems(rows, reaches(rows))
-    text = report(Accepting(name="own", allow=[], unreadable="fail"), *found)
+    text = report(ProtocolConfig(name="own", allow=[], unreadable="fail"), *found)
     assert "### absent: stops the workflow" in text
     assert "Queries of people whom the gallery does not show: 12." in text
     assert "add absent to datasets.own.allow" in text
@@ -141,7 +141,7 @@ def test_the_report_says_what_is_wrong_and_how_to_go_on():
     assert "| query | 13 | 0 | 2 | 1 to 12, half of them up to 6 | 1 | 1 | 0 |" in re.sub(" +", " ", text)
     assert "| 2 | `till | 2` |" not in text
     assert "| 2 | `till \\| 2` |" in re.sub(" +", " ", text)
-    allowed = report(Accepting(name="own", allow=["absent"], unreadable="fail"), *found)
+    allowed = report(ProtocolConfig(name="own", allow=["absent"], unreadable="fail"), *found)
     assert "### absent: allowed" in allowed
     assert "To go on" not in allowed
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from artefacts.errors import UserError
 from artefacts.files import sha256_of
 from artefacts.hdf5 import write_attribute
-from reid.report.comparison import Compared, cmc_curves, pooled, precision_by_parts
+from reid.report.comparison import ComparedRow, cmc_curves, pooled, precision_by_parts
 from reid.report.curves import training_curves
 from reid.report.pages import Cell, page, table
 from reid.report.provenance import artefacts, jobs, recorded
@@ -36,9 +36,9 @@ def report_of(seed: int, shift: float = 0.0) -> dict:
 
 
 ROWS = [
-    Compared("baseline", "one", False, [report_of(1)]),
-    Compared("ours", "one", True, [report_of(1), report_of(3, 0.1)]),
-    Compared("ours", "two", True, [report_of(5)]),
+    ComparedRow("baseline", "one", False, [report_of(1)]),
+    ComparedRow("ours", "one", True, [report_of(1), report_of(3, 0.1)]),
+    ComparedRow("ours", "two", True, [report_of(5)]),
 ]
 
 

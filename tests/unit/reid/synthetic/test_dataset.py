@@ -29,7 +29,7 @@ def digests(index) -> dict[str, str]:
 
 def test_the_same_seed_draws_the_same_files_whatever_the_threads(people, tmp_path):
     index = tmp_path / "index.csv"
-    assert stage("draw", config=PEOPLE, index=index, truth=tmp_path / "truth.h5", threads=2) == 0
+    assert stage("draw", config={"synthetic": PEOPLE}, index=index, truth=tmp_path / "truth.h5", threads=2) == 0
     assert index.read_bytes() == people.index.read_bytes()
     for name in ("keypoints", "parts", "people"):
         with h5py.File(tmp_path / "truth.h5") as again, h5py.File(people.truth) as first:

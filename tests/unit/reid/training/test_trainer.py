@@ -14,7 +14,8 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from reid.stages.train import Settings, _run
+from reid.config.stages import TrainConfig
+from reid.stages.train import _run
 from reid.training.distributed import run_in_processes
 from reid.training.trainer import Trainer
 from tests.people import stage
@@ -53,7 +54,7 @@ def write_gradients(arguments: argparse.Namespace) -> int:
         raise SystemExit(0)
 
     Trainer.step = first
-    _run(arguments, Settings.model_validate_json(arguments.config))
+    _run(arguments, TrainConfig.model_validate_json(arguments.config))
     return 0
 
 
@@ -165,7 +166,8 @@ STOPPED = """
 import os, signal, sys
 import reid.training.trainer
 from artefacts.command import run
-from reid.stages.train import Settings, _run
+from reid.config.stages import TrainConfig
+from reid.stages.train import _run
 from reid.training.distributed import run_in_processes
 from reid.training.trainer import Trainer
 

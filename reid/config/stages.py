@@ -1,0 +1,233 @@
+"""What each stage is told: one class a stage, built by its rule and read by the stage.
+
+Light: every dry run loads it. `parsing.stage_config` is the same for the label stages.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
+
+from artefacts.config import Count, Name, StageConfig
+from reid.config.dataset import Finding, ImageFolder, Seeds, Synthetic
+from reid.config.report import Matching, Table, datasets_of
+from reid.config.root import Config, PackagedWeights
+from reid.config.training import Model, ModelInUse
+
+
+class DrawConfig(StageConfig):
+    """The people that are rendered."""
+
+    synthetic: Synthetic
+
+    @classmethod
+    def of(cls, config: Config, dataset: str) -> Self:
+        return cls(synthetic=config.datasets[dataset].synthetic)
+
+
+class ManifestConfig(StageConfig):
+    """Where the images of the dataset `name` lie, and how their names are read."""
+
+    name: Name
+    dataset: ImageFolder
+
+    @classmethod
+    def of(cls, config: Config, dataset: str) -> Self:
+        return cls(name=dataset, dataset=ImageFolder.of(config.datasets[dataset]))
+
+
+class ProtocolConfig(StageConfig):
+    """What may be wrong with the dataset `name` (stages protocol and check)."""
+
+    name: Name
+    allow: list[Finding]
+    unreadable: Literal["fail", "leave_out"]  # of `labels`
+
+    @classmethod
+    def of(cls, config: Config, dataset: str) -> Self:
+        return cls(name=dataset, allow=config.datasets[dataset].allow, unreadable=config.labels.unreadable)
+
+    def accepts(self, finding: str) -> bool:
+        """Whether this finding does not stop the workflow."""
+        return finding in self.allow or (finding == "unreadable" and self.unreadable == "leave_out")
+
+
+class ImportBackboneConfig(StageConfig):
+    """The ImageNet weights of the timm network `name`."""
+
+    name: str
+    weights: PackagedWeights
+
+    @classmethod
+    def of(cls, config: Config, backbone: str) -> Self:
+        return cls(name=backbone, weights=config.backbones[backbone])
+
+
+class ImportOfficialConfig(StageConfig):
+    """The entry of models that a released checkpoint fits."""
+
+    name: str
+    model: ModelInUse
+    scheme: str | None = None  # that the entry names; one of `schemes`
+    schemes: dict[str, list[str]]  # names of the parts of every scheme
+
+    @classmethod
+    def of(cls, config: Config, model: str) -> Self:
+        entry = config.model(model)
+        parts = {name: list(scheme.parts) for name, scheme in config.schemes.items()}
+        return cls(name=model, model=ModelInUse.of(entry), scheme=entry.scheme, schemes=parts)
+
+
+class TrainConfig(StageConfig):
+    """What a training depends on."""
+
+    model: Model
+    root: str
+    seed: Annotated[int, Field(ge=0)]
+
+    @classmethod
+    def of(cls, config: Config, dataset: str, model: str, seed: str) -> Self:
+        return cls(model=Model.of(config.model(model)), root=config.datasets[dataset].root, seed=int(seed))
+
+
+class EmbedConfig(StageConfig):
+    """What embeddings depend on beside the weights."""
+
+    model: ModelInUse
+    root: str
+
+    @classmethod
+    def of(cls, config: Config, dataset: str, model: str) -> Self:
+        return cls(model=ModelInUse.of(config.model(model)), root=config.datasets[dataset].root)
+
+
+class EvaluateConfig(StageConfig):
+    """The matching `name` under which query and gallery are compared."""
+
+    name: str
+    matching: Matching
+
+    @classmethod
+    def of(cls, config: Config, matching: str) -> Self:
+        return cls(name=matching, matching=config.matchings[matching])
+
+
+class SummariseConfig(StageConfig):
+    """Which metrics are put together, and what is noted beside them."""
+
+    dataset: str
+    model: str
+    matching: str
+    also: list[str]
+    seeds: Seeds
+    recipe: str
+    batch_size: Count  # of training, in images
+
+    @classmethod
+    def of(cls, config: Config, dataset: str, model: str) -> Self:
+        entry = config.model(model)
+        return cls(
+            dataset=dataset,
+            model=model,
+            matching=entry.matching,
+            also=entry.also,
+            seeds=config.datasets[dataset].seeds,
+            recipe=entry.recipe,
+            batch_size=entry.training.batch_size,
+        )
+
+
+class RankConfig(StageConfig):
+    """Which rankings are drawn."""
+
+    root: str
+    matching: Matching
+    queries: Count
+
+    @classmethod
+    def of(cls, config: Config, dataset: str, model: str) -> Self:
+        matching = config.matchings[config.model(model).matching]
+        return cls(root=config.datasets[dataset].root, matching=matching, queries=config.pictures.queries)
+
+
+class AttentionConfig(StageConfig):
+    """Of how many images attention is drawn."""
+
+    root: str
+    images: Count
+
+    @classmethod
+    def of(cls, config: Config, dataset: str) -> Self:
+        return cls(root=config.datasets[dataset].root, images=config.pictures.images)
+
+
+class CurvesConfig(StageConfig):
+    """Whose training curves are drawn."""
+
+    dataset: str
+    model: str
+
+    @classmethod
+    def of(cls, config: Config, dataset: str, model: str) -> Self:
+        return cls(dataset=dataset, model=model)
+
+
+class TabulateConfig(StageConfig):
+    """A table, and the user's files for lack of which some of its rows are not run."""
+
+    table: Table
+    missing: list[str]
+
+    @classmethod
+    def of(cls, config: Config, table: str, missing: Iterable[str]) -> Self:
+        return cls(table=config.tables[table], missing=list(missing))
+
+
+class RowToCompare(StageConfig):
+    """A row of a table on one dataset: the seeds that it is the mean of, and whether its model's visibility counts."""
+
+    label: str
+    dataset: str
+    model: str
+    matching: str
+    seeds: list[int]
+    sees_parts: bool
+
+
+class CompareConfig(StageConfig):
+    """The rows of a table that are compared."""
+
+    title: str
+    rows: list[RowToCompare]
+
+    @classmethod
+    def of(cls, config: Config, table: str, cells: Iterable[tuple[str, str]]) -> Self:
+        """`cells`: dataset and model of the rows."""
+        entry, cells = config.tables[table], set(cells)
+        rows = [
+            RowToCompare(
+                **{key: row[key] for key in ("label", "model", "matching")},
+                dataset=dataset,
+                seeds=[seed for seed in config.datasets[dataset].seeds if seed in (entry.seeds or [seed])],
+                sees_parts=config.model(row["model"]).sees_parts,
+            )
+            for row in entry.rows
+            for dataset in datasets_of(row)
+            if (dataset, row["model"]) in cells
+        ]
+        return cls(title=entry.title, rows=rows)
+
+
+class AccountConfig(StageConfig):
+    """Which models made a table, by dataset."""
+
+    title: str
+    models: dict[str, list[str]]
+
+    @classmethod
+    def of(cls, config: Config, table: str, cells: Iterable[tuple[str, str]]) -> Self:
+        """`cells`: dataset and model of the numbers."""
+        models: dict[str, list[str]] = {}
+        for dataset, model in cells:
+            models.setdefault(dataset, []).append(model)
+        return cls(title=config.tables[table].title, models=models)

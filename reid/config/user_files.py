@@ -1,0 +1,99 @@
+"""The user's files that a workflow starts from: what a rule stops for where it is missing, and a table does without.
+
+One function a kind of file, called by the rule that reads it. `behind_images` and `behind_labels` are all that a
+dataset needs.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from reid.config.root import Config
+
+
+class UserFile(NamedTuple):
+    """A file or folder that the user puts there, and what to do where it is missing."""
+
+    path: str
+    advice: str
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether it exists, or a rule makes it."""
+        return Path(self.path).exists() or Path(self.path).parts[0] == "results"
+
+
+def image_folder(config: Config, dataset: str) -> UserFile | None:
+    """The folder of the images, of a dataset that the workflow does not render."""
+    if config.datasets[dataset].synthetic:
+        return None
+    advice = f"put the dataset there, or change datasets.{dataset}.root (docs/datasets.md says where it comes from)"
+    return UserFile(config.datasets[dataset].root, advice)
+
+
+def image_table(config: Config, dataset: str) -> UserFile | None:
+    """The table that lists the images, of a dataset that has one."""
+    file = config.datasets[dataset].options.file
+    return UserFile(file, f"put the table there, or change datasets.{dataset}.options.file") if file else None
+
+
+def pifpaf_weights(config: Config, dataset: str) -> UserFile | None:
+    """The weights of the PifPaf network that labels a dataset: shipped, the user's, or made by rule train_pifpaf."""
+    name = config.datasets[dataset].pifpaf
+    if name is None:
+        return None
+    network = config.pifpaf[name]
+    source = network.source or Path(network.weights).name
+    return UserFile(network.weights, f"download {source} and put it there, or change pifpaf.{name}.weights")
+
+
+def mask_weights(config: Config, dataset: str) -> UserFile | None:
+    """The weights of Mask R-CNN, where PifPaf's labels are made with silhouettes."""
+    network = config.labels.silhouettes
+    if network is None or config.datasets[dataset].pifpaf is None:
+        return None
+    return UserFile(network.weights, f"download {network.source} and put it there, or change labels.silhouettes")
+
+
+def foreign_labels(config: Config, dataset: str) -> UserFile | None:
+    """The folder or file of labels that another program made."""
+    source = config.datasets[dataset].labels_from
+    advice = f"put the labels there, or change datasets.{dataset}.labels_from.path"
+    return UserFile(source.path, advice) if source else None
+
+
+def image_numbers(config: Config, dataset: str) -> UserFile | None:
+    """The COCO file that tells which image has which number, where labels of another program name images so."""
+    source = config.datasets[dataset].labels_from
+    if source is None or source.kind != "coco_json" or not source.images:
+        return None
+    return UserFile(source.images, f"change datasets.{dataset}.labels_from.images")
+
+
+def target_overrides(config: Config, dataset: str) -> UserFile | None:
+    """The table of targets that a person named, of a dataset that has one."""
+    file = config.datasets[dataset].target_overrides
+    return UserFile(file, f"put the table there, or change datasets.{dataset}.target_overrides") if file else None
+
+
+def backbone_weights(config: Config, model: str) -> UserFile | None:
+    """The file of weights that a model's backbone starts from, if it is one."""
+    weights = config.model(model).backbone.weights
+    if weights in (None, "imagenet"):
+        return None
+    return UserFile(weights, f"put the backbone's weights there, or change models.{model}.backbone.weights")
+
+
+def behind_images(config: Config, dataset: str) -> list[UserFile]:
+    """All that a dataset's manifest is made of."""
+    return _those_of((image_folder, image_table), config, dataset)
+
+
+def behind_labels(config: Config, dataset: str) -> list[UserFile]:
+    """All that a dataset's labels are made of beside its images."""
+    kinds = (pifpaf_weights, mask_weights, foreign_labels, image_numbers, target_overrides)
+    return _those_of(kinds, config, dataset)
+
+
+def _those_of(kinds: tuple[Callable[[Config, str], UserFile | None], ...], config: Config, name: str) -> list[UserFile]:
+    return [file for kind in kinds if (file := kind(config, name))]

@@ -1,0 +1,53 @@
+"""What a rule tells a stage is what the stage reads, of every dataset and model that is shipped."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from artefacts.config import StageConfig
+from parsing import stage_config as label_stages
+from reid.config import stages
+from reid.config.root import Config
+from reid.report import targets
+
+
+def told(config: Config) -> Iterator[StageConfig]:
+    """Every stage's share of the configuration."""
+    for dataset, entry in config.datasets.items():
+        for stage in (stages.ManifestConfig, stages.ProtocolConfig, stages.AttentionConfig):
+            yield stage.of(config, dataset)
+        labelled = label_stages.ConvertConfig if entry.labels_from else label_stages.FieldsConfig
+        for stage in (labelled, label_stages.GateConfig, label_stages.QualityConfig):
+            yield stage.of(config, dataset)
+    for dataset in ("synthetic", "pifpaf_train"):
+        yield stages.DrawConfig.of(config, dataset)
+    for model in config.models:
+        for stage in (stages.EmbedConfig, stages.SummariseConfig, stages.RankConfig, stages.CurvesConfig):
+            yield stage.of(config, "occluded_duke", model)
+        yield stages.TrainConfig.of(config, "occluded_duke", model, "3")
+        yield stages.ImportOfficialConfig.of(config, model)
+    yield from (label_stages.LabelsConfig.of(config, scheme) for scheme in config.schemes)
+    yield from (stages.EvaluateConfig.of(config, matching) for matching in config.matchings)
+    yield from (stages.ImportBackboneConfig.of(config, backbone) for backbone in config.backbones)
+    yield label_stages.TrainPifPafConfig.of(config, "small")
+    for table in config.tables:
+        yield from (stage(config, table) for stage in (targets.tabulated, targets.compared, targets.accounted))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_stage_reads_what_its_rule_says(config):
+    for one in told(config):
+        assert type(one).model_validate_json(one.model_dump_json()) == one
+
+
+def test_a_stage_is_told_no_keys_that_it_does_not_read(config):
+    """A stage runs again after what it is told, so the training must not know of matchings, nor labels of the gate."""
+    training = stages.TrainConfig.of(config, "occluded_duke", "resnet50", "1").model_dump()["model"]
+    assert not {"matching", "also", "scheme", "visibility", "embedding_precision"} & set(training)
+    assert "visibility" in stages.EmbedConfig.of(config, "occluded_duke", "resnet50").model_dump()["model"]
+    labels = label_stages.LabelsConfig.of(config, "eight").model_dump()["labels"]
+    assert not {"gate", "shards", "batch_size", "precision", "silhouettes"} & set(labels)
+    listed = stages.ManifestConfig.of(config, "occluded_duke").model_dump()["dataset"]
+    assert not {"scheme", "pifpaf", "labels_from", "seeds", "allow", "gate", "target_overrides"} & set(listed)
+    fields = label_stages.FieldsConfig.of(config, "occluded_duke").model_dump()
+    assert not {"training", "train_on", "shards"} & {*fields["pifpaf"], *fields["extraction"]}
