@@ -2,6 +2,16 @@
 
 from pydantic import ValidationError
 
+# Keys of earlier versions, and what they are called now.
+RENAMED = {
+    "training.ids_per_batch": "ids_per_batch",
+    "training.images_per_id": "images_per_id",
+    "training.warmup_start_lr": "warmup_start_lr",
+    "training.decay": "gamma",
+    "use_bnneck_for": "use_bnneck_for",
+    "extra_matchings": "extra_matchings",
+}
+
 
 class UserError(Exception):
     """Bad input. The message is one line: the file, key or image, what is wrong with it, and what to do."""
@@ -14,7 +24,8 @@ def first_problem(error: ValidationError) -> str:
     where = ".".join(str(step) for step in problem["loc"])
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
-        message = "unknown key"
+        now = next((name for earlier, name in RENAMED.items() if f".{where}".endswith(f".{earlier}")), None)
+        message = f"is called {now} now; rename the key" if now else "unknown key"
     given = problem.get("input")
     if isinstance(given, str) and problem["type"] in ("float_type", "int_type"):
         message += f", but {given!r} is a text (YAML needs a point before an exponent: 3.0e-4)"

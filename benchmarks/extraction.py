@@ -25,7 +25,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import yaml
 from tabulate import tabulate
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -37,7 +36,8 @@ from artefacts.files import write_json  # noqa: E402
 from artefacts.processor import compute_on, has_bfloat16  # noqa: E402
 from benchmarks.training import IDENTITIES, PARTS, Usual, in_turns  # noqa: E402
 from reid.checkpoints.store import new_model  # noqa: E402
-from reid.config.root import Config, Matching, ModelInUse, load  # noqa: E402
+from reid.config.files import CONFIGURATION, read_configuration  # noqa: E402
+from reid.config.root import Config, Matching, ModelInUse  # noqa: E402
 from reid.data.samples import TestBatch, normalised  # noqa: E402
 from reid.embeddings.extract import compared_features, embed  # noqa: E402
 from reid.embeddings.inference import make_ready  # noqa: E402
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, default=PROJECT / "benchmarks/results/extraction.json")
     parser.add_argument("--way", nargs=2, metavar=("MODEL", "WAY"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    config = load(yaml.safe_load((PROJECT / "config.yaml").read_text()))
+    config = read_configuration([PROJECT / name for name in CONFIGURATION])
     if arguments.way:
         name, way = arguments.way
         print(milliseconds(way, ModelInUse.of(config.model(name)), arguments.turns))
@@ -138,7 +138,7 @@ def plain(network: BPBReID, settings: ModelInUse) -> Callable[[TestBatch], Split
         seen = torch.ones(IMAGES, 2)
         return Split(
             key=batch.keys,
-            features=compared_features(output, settings.after_bnneck).numpy(),
+            features=compared_features(output, settings.use_bnneck_for).numpy(),
             visibility=torch.cat([seen.bool(), visible_parts(output.attention, settings.visibility)], 1).numpy(),
             score=torch.cat([seen, output.attention[:, 1:].amax((2, 3))], 1).numpy(),
             identity=batch.identities.numpy(),

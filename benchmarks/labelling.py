@@ -28,7 +28,6 @@ os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # Predictor unpickles whol
 
 import numpy as np
 import torch
-import yaml
 from tabulate import tabulate
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -50,7 +49,8 @@ from parsing.pifpaf.inference import one_dnn  # noqa: E402
 from parsing.pifpaf.workers import Keeper, Work  # noqa: E402
 from parsing.schemes import part_scheme  # noqa: E402
 from parsing.store import FieldFile, LabelFile, write_fields, write_labels  # noqa: E402
-from reid.config.root import Config, load  # noqa: E402
+from reid.config.files import CONFIGURATION, read_configuration  # noqa: E402
+from reid.config.root import Config  # noqa: E402
 from reid.config.stages import DrawConfig  # noqa: E402
 
 SIZE = (256, 128)  # height, width
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, default=PROJECT / "benchmarks/results/labelling.json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    config = load(yaml.safe_load((PROJECT / "config.yaml").read_text()))
+    config = read_configuration([PROJECT / name for name in CONFIGURATION])
     with tempfile.TemporaryDirectory() as folder:
         sources = draw(Path(folder) / "images", config, arguments.images)
         rows = [*speed(Path(folder), sources, config, arguments.turns), *storage(Path(folder), sources, config)]

@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 from torch.nn.functional import interpolate
 from torch.utils.data import default_collate
 
@@ -40,7 +39,8 @@ from artefacts.command import run  # noqa: E402
 from artefacts.files import write_json  # noqa: E402
 from artefacts.manifest import ImageRow  # noqa: E402
 from parsing.store import LabelFile, write_labels  # noqa: E402
-from reid.config.root import Augmentation, Synthetic, load  # noqa: E402
+from reid.config.files import CONFIGURATION, read_configuration  # noqa: E402
+from reid.config.root import Augmentation, Synthetic  # noqa: E402
 from reid.config.stages import DrawConfig  # noqa: E402
 from reid.data.samples import DEVIATION, MEAN, TrainingSamples, normalised  # noqa: E402
 
@@ -56,7 +56,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    config = load(yaml.safe_load((PROJECT / "config.yaml").read_text()))
+    config = read_configuration([PROJECT / name for name in CONFIGURATION])
     parts = config.schemes["eight"].parts
     report = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 from tabulate import tabulate
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -38,7 +37,8 @@ from parsing.pifpaf.extraction import Finder, Job, find_fields  # noqa: E402
 from parsing.quality import metrics as accuracy  # noqa: E402
 from parsing.quality.report import AMBIGUOUS, at_cells  # noqa: E402
 from parsing.schemes import UNKNOWN, coarse_labels, part_scheme  # noqa: E402
-from reid.config.root import Config, load  # noqa: E402
+from reid.config.files import CONFIGURATION, read_configuration  # noqa: E402
+from reid.config.root import Config  # noqa: E402
 
 CROWD = {"seed": 4321, "identities": 80, "images": 8, "cameras": 6, "distractors": 0, "junk": 0, "crowd": 1.0}
 KINDS = ("plain", "gated", "limbs")
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, default=PROJECT / "benchmarks/results/targets.json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    config = load(yaml.safe_load((PROJECT / "config.yaml").read_text()))
+    config = read_configuration([PROJECT / name for name in CONFIGURATION])
     with tempfile.TemporaryDirectory() as folder:
         rows, truth, finder = crowds(Path(folder), config)
         policies = [judged(policy, rows, truth) for policy in POLICIES]

@@ -20,7 +20,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import yaml
 from tabulate import tabulate
 from torch import Tensor, nn
 
@@ -30,7 +29,8 @@ sys.path.insert(0, str(PROJECT))
 from artefacts.files import write_json  # noqa: E402
 from artefacts.processor import compute_on, has_bfloat16  # noqa: E402
 from reid.checkpoints.store import new_model  # noqa: E402
-from reid.config.root import Model, load  # noqa: E402
+from reid.config.files import CONFIGURATION, read_configuration  # noqa: E402
+from reid.config.root import Model  # noqa: E402
 from reid.losses.gilt import objective  # noqa: E402
 from reid.model.appearance import AppearanceMap  # noqa: E402
 from reid.model.bpbreid import BPBReID  # noqa: E402
@@ -73,7 +73,7 @@ def _kept(row: dict) -> bool:
 
 def settings_of(name: str) -> Model:
     """The model entry, from scratch."""
-    config = load(yaml.safe_load((PROJECT / "config.yaml").read_text()))
+    config = read_configuration([PROJECT / name for name in CONFIGURATION])
     entry = config.model(name)
     return entry.model_copy(update={"backbone": entry.backbone.model_copy(update={"weights": None})})
 

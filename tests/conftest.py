@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import HealthCheck, settings
 
-from artefacts.config import overlaid
-from reid.config.root import Config, load
+from reid.config.files import CONFIGURATION, read_configuration
+from reid.config.root import Config
 from tests.people import People, draw, stage, write_true_labels
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -31,6 +30,5 @@ def people(tmp_path_factory) -> People:
 
 @pytest.fixture(scope="session")
 def config() -> Config:
-    """The project's own config.yaml, with paper.yaml laid over it."""
-    content = (yaml.safe_load((PROJECT / name).read_text()) for name in ("config.yaml", "paper.yaml"))
-    return load(overlaid(*content))
+    """The project's own configuration."""
+    return read_configuration([PROJECT / name for name in CONFIGURATION])

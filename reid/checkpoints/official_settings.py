@@ -60,9 +60,9 @@ def in_their_words(model: ModelInUse) -> dict[str, object]:
         "train.lr": training.learning_rate,
         "train.weight_decay": training.weight_decay,
         "train.stepsize": training.milestones,
-        "train.gamma": training.decay,
-        "train.batch_size": training.identities * training.images,
-        "sampler.num_instances": training.images,
+        "train.gamma": training.gamma,
+        "train.batch_size": training.ids_per_batch * training.images_per_id,
+        "sampler.num_instances": training.images_per_id,
         **resnet,
         **_jitter(model),
         **_losses(model),
@@ -92,7 +92,7 @@ def _jitter(model: ModelInUse) -> dict[str, float]:
 
 
 def _compared(name: str, model: ModelInUse) -> str:
-    return f"bn_{EMBEDDINGS[name]}" if name in model.after_bnneck else EMBEDDINGS[name]
+    return f"bn_{EMBEDDINGS[name]}" if name in model.use_bnneck_for else EMBEDDINGS[name]
 
 
 def at(settings: Mapping, key: str) -> object:

@@ -36,7 +36,7 @@ def pack_of(model: TrainedModel, settings: ModelInUse, matching: Matching, **des
         "backbone": settings.backbone.model_copy(update={"weights": None, "sha256": None}),
         "head": settings.head,
         "parts": model.part_names,
-        "use_bnneck_for": settings.after_bnneck,
+        "use_bnneck_for": settings.use_bnneck_for,
         "visibility": settings.visibility,
         "matching": matching,
         "channels": settings.head.reduction or model.network.backbone.channels,

@@ -25,7 +25,7 @@ def new_model(settings: Model, parts: int, identities: int) -> BPBReID:
 
     Raises UserError when those weights cannot be had.
     """
-    necks = dict.fromkeys([*settings.loss.identity, *settings.after_bnneck])
+    necks = dict.fromkeys([*settings.loss.identity, *settings.use_bnneck_for])
     backbone = _weighted_backbone(settings.backbone, settings.size)
     return BPBReID(backbone, parts, identities, tuple(necks), settings.head)
 

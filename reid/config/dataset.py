@@ -28,7 +28,6 @@ Finding = Literal[
 ]  # what stage protocol may find wrong, beside unreadable images, about which `labels.unreadable` decides
 
 
-
 class Synthetic(Section):
     """A dataset that the workflow draws itself (rule draw)."""
 

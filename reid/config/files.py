@@ -1,4 +1,4 @@
-"""The configuration as the workflow reads it: config.yaml, with paper.yaml laid over it."""
+"""The configuration as the workflow reads it: files of which each is laid over the ones before."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,8 @@ from artefacts.config import overlaid
 from artefacts.errors import UserError
 from reid.config.root import Config, load
 
-CONFIGURATION = [Path("config.yaml"), Path("paper.yaml")]  # as in workflow/Snakefile
+# As in workflow/Snakefile: what users edit; recipes and matchings; part schemes and parsers; tables and ablations.
+CONFIGURATION = [Path("config.yaml"), Path("recipes.yaml"), Path("schemes.yaml"), Path("paper.yaml")]
 
 
 def read_configuration(paths: Sequence[Path] = tuple(CONFIGURATION)) -> Config:

@@ -1,4 +1,4 @@
-"""The configuration of the whole workflow: names, types and bounds of everything in `config.yaml`.
+"""The configuration of the whole workflow: names, types and bounds of all keys of its files (`files.CONFIGURATION`).
 
 One frozen model, which refuses unknown keys. The JSON Schema that Snakemake validates is generated from it
 (`python -m reid.config.root`). This module imports nothing heavy, since every dry run loads it.
@@ -98,11 +98,11 @@ class Config(LabelConfig):
                     must_be_one_of(f"{where}.dataset", dataset, self.datasets)
                     entries = self._matchings_of(model)
                     reported = [one for matching in entries for one in self._reports(matching, model, dataset)]
-                    must_be_one_of(f"{where}.matching (models.{model}.also)", row["matching"], reported)
+                    must_be_one_of(f"{where}.matching (models.{model}.extra_matchings)", row["matching"], reported)
         return self
 
     def _matchings_of(self, model: str) -> list[str]:
-        return list(dict.fromkeys([self.model(model).matching, *self.model(model).also]))
+        return list(dict.fromkeys([self.model(model).matching, *self.model(model).extra_matchings]))
 
     def scheme_of(self, model: str, dataset: str) -> str:
         """The part scheme that a model knows on a dataset: its own, or that of the dataset that it trains on."""
@@ -130,22 +130,24 @@ class Config(LabelConfig):
 
     def model(self, name: str) -> ModelEntry:
         """The model entry `name` laid over its `extends` entry and its recipe."""
-        entry = self._resolved(name, ())
+        entry = self._resolved("models", name)
         must_be_one_of(f"models.{name}.recipe", entry.get("recipe"), self.recipes)
+        recipe = self._resolved("recipes", entry["recipe"])
         try:
-            return ModelEntry.model_validate_json(json.dumps(overlaid(self.recipes[entry["recipe"]], entry)))
+            return ModelEntry.model_validate_json(json.dumps(overlaid(recipe, entry)))
         except ValidationError as error:
             raise ValueError(f"models.{name}: {first_problem(error)}") from None
 
-    def _resolved(self, name: str, seen: tuple[str, ...]) -> dict:
+    def _resolved(self, kind: str, name: str, seen: tuple[str, ...] = ()) -> dict:
+        """Entry `name` of `models` or `recipes`, laid over the entry that it extends."""
         if name in seen:
-            raise ValueError(f"models.{seen[0]}: `extends` goes round in a circle through {name!r}")
-        entry = dict(self.models[name])
+            raise ValueError(f"{kind}.{seen[0]}: `extends` goes round in a circle through {name!r}")
+        entry = dict(getattr(self, kind)[name])
         base = entry.pop("extends", None)
         if base is None:
             return entry
-        must_be_one_of(f"models.{name}.extends", base, self.models)
-        return overlaid(self._resolved(base, (*seen, name)), entry)
+        must_be_one_of(f"{kind}.{name}.extends", base, getattr(self, kind))
+        return overlaid(self._resolved(kind, base, (*seen, name)), entry)
 
 
 def load(content: dict) -> Config:
@@ -153,11 +155,11 @@ def load(content: dict) -> Config:
     try:
         return Config.model_validate_json(json.dumps(content))
     except ValidationError as error:
-        raise UserError(f"config.yaml: {first_problem(error)}") from None
+        raise UserError(f"configuration: {first_problem(error)}") from None
 
 
 def json_schema() -> dict:
-    """JSON Schema of `config.yaml`, kept in workflow/schemas/config.schema.json."""
+    """JSON Schema of the configuration, kept in workflow/schemas/config.schema.json."""
     return {"$schema": GenerateJsonSchema.schema_dialect, **Config.model_json_schema()}
 
 

@@ -118,7 +118,7 @@ class SummariseConfig(StageConfig):
     dataset: str
     model: str
     matching: str
-    also: list[str]
+    extra_matchings: list[str]
     seeds: Seeds
     recipe: str
     batch_size: Count  # of training, in images
@@ -130,7 +130,7 @@ class SummariseConfig(StageConfig):
             dataset=dataset,
             model=model,
             matching=entry.matching,
-            also=entry.also,
+            extra_matchings=entry.extra_matchings,
             seeds=config.datasets[dataset].seeds,
             recipe=entry.recipe,
             batch_size=entry.training.batch_size,

@@ -116,20 +116,23 @@ class Loss(Section):
         return self
 
 
+TrainingPrecision = Literal["float32", "bfloat16", "float16"]
+
+
 class Training(Section):
     """Batches, optimiser and schedule (Section 4.2)."""
 
     epochs: Count
-    identities: Annotated[int, Field(ge=2)]  # P of a batch
-    images: Annotated[int, Field(ge=2)]  # K of a batch
-    warmup_rate: Positive  # learning rate at the start
+    ids_per_batch: Annotated[int, Field(ge=2)]  # P of a batch
+    images_per_id: Annotated[int, Field(ge=2)]  # K of a batch
+    warmup_start_lr: Positive  # learning rate at the start
     learning_rate: Positive  # after the warm-up
     warmup_epochs: Annotated[int, Field(ge=0)]
     warmup_steps: Literal["batch", "epoch"] = "batch"  # after which the rate rises
     milestones: list[Count]  # epochs after which the learning rate falls
-    decay: Share  # factor at each milestone
+    gamma: Share  # factor at each milestone
     weight_decay: Annotated[float, Field(ge=0)]
-    precision: Literal["no", "bf16", "fp16"]  # accelerate's mixed precision; fp16 on a GPU, with scaled gradients
+    precision: TrainingPrecision  # mixed with float32; float16 on a GPU, with scaled gradients
     average_decay: Annotated[float, Field(gt=0, lt=1)] | None = None  # of an exponential moving average, per step
     checkpointing: bool = False  # recompute activations: less memory, more time, and BatchNorm's averages move twice
     compile: bool = False  # torch.compile
@@ -137,7 +140,7 @@ class Training(Section):
 
     @model_validator(mode="after")
     def _shares_are_equal(self) -> "Training":
-        size = self.identities * self.images
+        size = self.ids_per_batch * self.images_per_id
         if size % self.processes:
             raise ValueError(f"processes {self.processes}: must divide the {size} images of a batch")
         return self
@@ -145,7 +148,7 @@ class Training(Section):
     @property
     def batch_size(self) -> int:
         """Images of a batch, P x K."""
-        return self.identities * self.images
+        return self.ids_per_batch * self.images_per_id
 
 
 class Model(Section):
@@ -155,7 +158,7 @@ class Model(Section):
     size: Size  # network input
     backbone: Backbone
     head: Head = Head()
-    after_bnneck: list[Literal["global", "foreground"]]  # embeddings taken after their BNNeck when compared
+    use_bnneck_for: list[Literal["global", "foreground"]]  # embeddings taken after their BNNeck when compared
     augmentation: Augmentation
     loss: Loss
     training: Training
@@ -199,4 +202,4 @@ class ModelEntry(ModelInUse):
 
     scheme: Name | None = None  # part scheme; null = its dataset's
     matching: Name  # entry of `matchings` behind metrics.json
-    also: list[Name]  # further entries of `matchings` reported in metrics.json
+    extra_matchings: list[Name]  # further entries of `matchings` reported in metrics.json

@@ -63,7 +63,7 @@ def training_loader(
         raise UserError(f"{labels.path}: has no image {unlabelled[0]!r} ({len(unlabelled)} missing); label it again")
     samples = TrainingSamples(root, rows, labels, model.size, model.augmentation, seed, with_confidences)
     training = model.training
-    sampler = IdentitySampler([row.identity for row in rows], training.identities, training.images, seed)
+    sampler = IdentitySampler([row.identity for row in rows], training.ids_per_batch, training.images_per_id, seed)
     return TrainingLoader(samples, EpochBatches(sampler, process, training.processes), workers)
 
 

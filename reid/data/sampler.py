@@ -26,7 +26,7 @@ class IdentitySampler:
         if len(self.images_of) < batch_identities:
             raise UserError(
                 f"training images show {len(self.images_of)} identities but a batch needs {batch_identities} different "
-                "ones; lower `training.identities` of this model in config.yaml (models.X.training.identities)"
+                "ones; lower `training.ids_per_batch` of this model in config.yaml (models.X.training.ids_per_batch)"
             )
 
     def batches(self, epoch: int) -> list[list[int]]:

@@ -37,16 +37,16 @@ def measure(
     holistic = torch.ones(len(scores), 2, device=device)
     visible = visible_parts(output.attention, settings.visibility) | (settings.head.attention == "stripes")
     return {
-        "features": compared_features(output, settings.after_bnneck).float(),
+        "features": compared_features(output, settings.use_bnneck_for).float(),
         "visibility": torch.cat([holistic.bool(), visible], dim=1),
         "score": torch.cat([holistic, scores], dim=1).float(),
         "attention": (output.attention * 255).round().to(torch.uint8),
     }
 
 
-def compared_features(output: Output, after_bnneck: list[str]) -> Tensor:
-    """Global, foreground and part embeddings [N, K + 2, C], those named `after_bnneck` taken behind their BNNeck."""
+def compared_features(output: Output, use_bnneck_for: list[str]) -> Tensor:
+    """Global, foreground and part embeddings [N, K + 2, C], those named `use_bnneck_for` taken behind their BNNeck."""
     holistic = [
-        (output.necked if name in after_bnneck else output.embeddings)[name] for name in ("global", "foreground")
+        (output.necked if name in use_bnneck_for else output.embeddings)[name] for name in ("global", "foreground")
     ]
     return torch.cat([torch.stack(holistic, dim=1), output.embeddings["parts"]], dim=1)

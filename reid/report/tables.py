@@ -150,7 +150,7 @@ def _our_result(row: Row, table: Table, content: dict, beside: Result | None) ->
     if content and matching not in results:
         raise UserError(
             f"table row {row['label']!r}: {content['dataset']}/{row['model']} was not evaluated under {matching!r}; "
-            f"add it to models.{row['model']}.also, or choose one of {', '.join(results)}"
+            f"add it to models.{row['model']}.extra_matchings, or choose one of {', '.join(results)}"
         )
     seeds = content.get("seeds", []) if table.seeds is None else table.seeds
     return Result(

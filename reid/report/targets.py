@@ -80,7 +80,7 @@ def metrics_found(config: Config, table: str) -> list[str]:
 def metrics_of_seeds(config: Config, dataset: str, model: str) -> list[str]:
     """Metrics of a model on a dataset, of every seed under every matching."""
     entry = config.model(model)
-    matchings = dict.fromkeys((entry.matching, *entry.also))
+    matchings = dict.fromkeys((entry.matching, *entry.extra_matchings))
     return [
         f"{folder}/{matching}.json" for folder in _folders(config, dataset, dataset, model) for matching in matchings
     ]

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> None:
     files = {(path.parent.name, path.stem): path for path in arguments.metrics}
     results: dict[str, dict] = {}
     counts: dict[str, dict] = {}
-    for matching in dict.fromkeys((config.matching, *config.also)):
+    for matching in dict.fromkeys((config.matching, *config.extra_matchings)):
         by_seed = {seed: _read(files, seed, matching) for seed in config.seeds}
         for name in by_seed[config.seeds[0]]:
             row = name if name == matching else f"{matching}/{name}"

@@ -31,6 +31,8 @@ from reid.training.loop import train
 from reid.training.trackers import Watch, asked_for
 from reid.training.trainer import Trainer
 
+MIXED = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}  # accelerate's names
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="JSON: model, root, seed")
@@ -97,15 +99,15 @@ def _run(arguments: argparse.Namespace, settings: TrainConfig) -> None:
 
 def _accelerator(training: Training) -> Accelerator:
     """Device, precision, processes and trackers. Raises UserError for what this machine does not offer."""
-    if training.precision == "fp16" and not torch.cuda.is_available():
-        raise UserError("models.*.training.precision: fp16 needs a GPU; use bf16 or no")
+    if training.precision == "float16" and not torch.cuda.is_available():
+        raise UserError("models.*.training.precision: float16 needs a GPU; use bfloat16 or float32")
     if training.processes > 1 and 0 < torch.cuda.device_count() < training.processes:
         raise UserError(
             f"models.*.training.processes: {training.processes} processes need a GPU each, and there are "
             f"{torch.cuda.device_count()}; lower it"
         )
     return Accelerator(
-        mixed_precision=training.precision,
+        mixed_precision=MIXED[training.precision],
         cpu=not torch.cuda.is_available(),
         dynamo_backend="inductor" if training.compile else "no",
         log_with=asked_for() or None,

@@ -35,7 +35,7 @@ def train(trainer: Trainer, loader: TrainingLoader, state: State, title: str, wa
         trainer.restore(saved)
         _warn(trainer)
     settings, speaks = trainer.settings.training, trainer.accelerator.is_main_process
-    size = settings.identities * settings.images
+    size = settings.batch_size
     lengths = [loader.length(epoch) for epoch in range(settings.epochs)]
     done = sum(lengths[: trainer.epoch]) + trainer.batch
     with bar(sum(lengths) * size, title, "image", done * size, silent=not speaks) as progress, termination() as stop:
@@ -63,7 +63,7 @@ def _step(trainer: Trainer, batch: TrainingBatch, length: int, state: State) -> 
         note = {"epoch": trainer.epoch + 1, "batch": trainer.batch + 1, "terms": error.terms, "images": batch.keys}
         raise UserError(
             f"the loss is not finite in epoch {trainer.epoch + 1} ({error}); the images of this batch are listed in "
-            f"{state.note('not_finite.json', note)}; lower models.*.training.learning_rate or use precision: no"
+            f"{state.note('not_finite.json', note)}; lower models.*.training.learning_rate or use precision: float32"
         ) from None
 
 
@@ -73,7 +73,7 @@ def _finite(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         if not tensor.isfinite().all():
             raise UserError(
                 f"the trained weights are not finite ({name}); lower models.*.training.learning_rate or use "
-                "precision: no"
+                "precision: float32"
             )
     return weights
 

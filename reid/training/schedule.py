@@ -6,16 +6,16 @@ from reid.config.root import Training
 
 
 def learning_rate(epoch: float, settings: Training) -> float:
-    """The rate after `epoch` epochs: a linear warm-up, then a fall by `decay` at each milestone.
+    """The rate after `epoch` epochs: a linear warm-up, then a fall by `gamma` at each milestone.
 
     A fractional epoch lies between two: the rate changes with every batch of the warm-up, so that short trainings
     warm up smoothly too. Departs from the paper: with `warmup_steps: epoch`, as in the authors' released code, it
-    changes only when an epoch begins, so that the first epoch is trained at `warmup_rate` throughout.
+    changes only when an epoch begins, so that the first epoch is trained at `warmup_start_lr` throughout.
     """
     if settings.warmup_steps == "epoch":
         epoch = math.floor(epoch)
     if epoch < settings.warmup_epochs:
         done = epoch / settings.warmup_epochs
-        return settings.warmup_rate + done * (settings.learning_rate - settings.warmup_rate)
+        return settings.warmup_start_lr + done * (settings.learning_rate - settings.warmup_start_lr)
     fallen = sum(epoch >= milestone for milestone in settings.milestones)
-    return settings.learning_rate * settings.decay**fallen
+    return settings.learning_rate * settings.gamma**fallen

@@ -154,7 +154,9 @@ class Trainer:
 def make_optimiser(model: BPBReID, settings: Model) -> torch.optim.Optimizer:
     """Adam over everything that learns (Section 4.2)."""
     learnable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.Adam(learnable, lr=settings.training.warmup_rate, weight_decay=settings.training.weight_decay)
+    return torch.optim.Adam(
+        learnable, lr=settings.training.warmup_start_lr, weight_decay=settings.training.weight_decay
+    )
 
 
 def _checkpoint(model: BPBReID) -> None:

@@ -71,12 +71,13 @@ def copy(folder: Path, whole: bool) -> Path:
     """A copy of the project with the demo, or with a small one."""
     for name in COPIED:
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(PROJECT / "paper.yaml", folder)
     config = yaml.safe_load((PROJECT / "config.yaml").read_text())
     if not whole:
         config["datasets"]["synthetic"]["synthetic"] |= FEW
-        config["models"]["small"]["training"] |= {"epochs": 2, "identities": 3, "images": 2}
+        config["models"]["small"]["training"] |= {"epochs": 2, "ids_per_batch": 3, "images_per_id": 2}
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    for name in ("recipes.yaml", "schemes.yaml", "paper.yaml"):
+        shutil.copy(PROJECT / name, folder)
     return folder
 
 

@@ -117,7 +117,7 @@ def test_an_image_that_is_exchanged_after_the_manifest(people, people_copy, conf
     rows = read_manifest(people.manifest, "train")
     Image.new("RGB", (10, 20)).save(people_copy / rows[2].key)
     model = config.model("small")
-    training = model.training.model_copy(update={"identities": 4, "images": 6})
+    training = model.training.model_copy(update={"ids_per_batch": 4, "images_per_id": 6})
     loader = training_loader(
         people_copy, rows, LabelFile(people.labels), model.model_copy(update={"training": training}), 0, workers
     )

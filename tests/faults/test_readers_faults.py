@@ -5,17 +5,16 @@ import os
 from pathlib import Path
 
 import pytest
-import yaml
 
 from artefacts.errors import UserError
 from artefacts.manifest import SPLITS
 from reid.config.dataset import ImageFolder
 from reid.config.root import load
 from reid.data.readers import read_folder
+from tests.configuration import all_content
 from tests.datasets import market, put, write_lists, write_table
 from tests.people import stage
 
-CONTENT = (Path(__file__).resolve().parents[2] / "config.yaml").read_text()
 NAMES = {"reader": "names", "options": {"pattern": r"(?P<identity>\w+)/.*"}}
 
 
@@ -264,8 +263,8 @@ def test_an_identity_means_one_thing(distractor, junk):
 
 def configured(entry: dict) -> str:
     """The line that refuses config.yaml with the dataset `own` of this entry."""
-    content = yaml.safe_load(CONTENT)
+    content = all_content()
     content["datasets"]["own"] = {"root": "data/own", "scheme": "five", "pifpaf": "small", **entry}
     with pytest.raises(UserError) as error:
         load(content)
-    return str(error.value).removeprefix("config.yaml: ")
+    return str(error.value).removeprefix("configuration: ")

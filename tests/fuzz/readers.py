@@ -37,6 +37,7 @@ from reid.data.readers.posetrack import read_occluded_posetrack
 from reid.data.readers.table import read_table
 from reid.embeddings.store import reading
 from tests import embeddings
+from tests.configuration import all_content
 from tests.converting import LIP
 from tests.fuzz.foreign import in_zip, released_pickle, sealed_content, state_pickle
 from tests.labelling import GRID, SIZE, field_row, noise_image, skeleton, write_field_rows
@@ -310,7 +311,7 @@ def read_backbone(path: Path) -> object:
 
 
 def base_content() -> dict:
-    return overlaid(*(yaml.safe_load((PROJECT / name).read_text()) for name in ("config.yaml", "paper.yaml")))
+    return all_content()
 
 
 @functools.cache

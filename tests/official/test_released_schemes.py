@@ -11,6 +11,7 @@ from parsing.schemes import CONNECTIONS, part_scheme
 from reid.checkpoints.official import Released
 from reid.checkpoints.official_schemes import SAME, our_scheme, part_names
 from reid.checkpoints.store import load_model
+from reid.config.files import CONFIGURATION
 from tests.conftest import PROJECT
 from tests.official.files import LEAST, SMALL, import_checkpoint, settings, small, small_parameters, write_checkpoint
 
@@ -142,7 +143,7 @@ def test_the_scheme_of_an_entry_in_the_configuration(config, tmp_path):
     entry = {"extends": "resnet50_official_occluded", "size": [64, 32], "scheme": "four_released", "backbone": backbone}
     own.write_text(yaml.safe_dump({"models": {"own": entry}}))
     write_checkpoint(file, small_parameters(small(config), 4), settings(SMALL, (64, 32), masks={"preprocess": "mine"}))
-    files = [PROJECT / "config.yaml", PROJECT / "paper.yaml", own]
+    files = [*(PROJECT / name for name in CONFIGURATION), own]
     words = ["import-official", file, "--model", "own", "--output", model, "--configfile", *files]
     assert run("reid", {"import-official": ""}, list(map(str, words))) == 0
     assert load_model(model).part_names == list(RELEASED["four"])

@@ -119,4 +119,4 @@ def test_the_five_datasets_released_configurations(config, dataset, scheme, suff
         entry = config.model(model + suffix)
         assert entry.size == size
         assert (entry.loss.triplet_weights["foreground"], entry.loss.attention_weight) == (weight, attention)
-        assert (entry.training.epochs, entry.training.identities, entry.training.images) == (120, 16, 4)
+        assert (entry.training.epochs, entry.training.ids_per_batch, entry.training.images_per_id) == (120, 16, 4)

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from reid.config.files import CONFIGURATION
+from tests.configuration import copy_configuration
+
 PROJECT = Path(__file__).resolve().parents[2]
 COPIED = ("artefacts", "envs", "parsing", "reid", "workflow")
 # Stands in for `python -m reid STAGE --option path …`: every path that is not there is an output, and gets content.
@@ -54,6 +57,10 @@ class Workflow:
         noise = ("Using workflow specific profile", "Assuming unrestricted", "Building DAG")
         return [line for line in (result.stdout + result.stderr).splitlines() if line and not line.startswith(noise)]
 
+    def configure(self, old: str, new: str) -> None:
+        """Replace a piece of the configuration, in the first of its files that holds it."""
+        self.edit(next(name for name in CONFIGURATION if old in (self.folder / name).read_text()), old, new)
+
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace the first occurrence of a text that must be there."""
         path = self.folder / file
@@ -85,8 +92,7 @@ def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     for name in COPIED:
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("config.yaml", "paper.yaml"):
-        shutil.copy(PROJECT / name, folder)
+    copy_configuration(folder)
     write(folder / "resources/pifpaf/small.safetensors", "weights")
     write(folder / "stub/python", STUB).chmod(0o755)
     result = Workflow(folder).snakemake("--resources", "gpu=2")
@@ -121,9 +127,9 @@ def copy_with_tiny_demo(folder: Path) -> Path:
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     config = yaml.safe_load((PROJECT / "config.yaml").read_text())
     config["datasets"]["synthetic"]["synthetic"] |= {"identities": 12, "images": 6, "distractors": 4}
-    config["models"]["small"]["training"] |= {"epochs": 1, "identities": 3, "images": 2}
+    config["models"]["small"]["training"] |= {"epochs": 1, "ids_per_batch": 3, "images_per_id": 2}
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    shutil.copy(PROJECT / "paper.yaml", folder)
+    copy_configuration(folder)
     return folder
 
 

@@ -1,10 +1,7 @@
 """A configuration that cannot be run is refused before anything runs, by the key that is wrong."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 from pydantic import ValidationError
 
@@ -12,6 +9,7 @@ from artefacts.errors import UserError
 from parsing.config import Labels, PartLabels
 from reid.config.root import Model, Synthetic, load
 from reid.synthetic.scenes import SUPERSAMPLED_SCENE, Camera
+from tests.configuration import all_content
 from tests.people import PEOPLE as DRAWN
 
 LOSSLESS = {"attention_weight": 0.0, "attention_smoothing": 0.1, "attention_form": "mean", "identity": [],
@@ -19,12 +17,11 @@ LOSSLESS = {"attention_weight": 0.0, "attention_smoothing": 0.1, "attention_form
 SEEN = {"triplet_visibility": {"rule": "argmax", "threshold": 0.4}}
 DEMO_ROW = {"label": "BoT", "dataset": "synthetic", "model": "bot_small", "matching": "global"}
 RESERVED = ("global", "foreground", "concatenated", "parts", "background")
-CONTENT = (Path(__file__).resolve().parents[2] / "config.yaml").read_text()
 
 
 def refusal(path: str, value: object) -> str:
     """The line that refuses config.yaml with the value at `path` replaced."""
-    content = yaml.safe_load(CONTENT)
+    content = all_content()
     *steps, last = path.split("/")
     place = content
     for step in steps:
@@ -33,7 +30,7 @@ def refusal(path: str, value: object) -> str:
     with pytest.raises(UserError) as error:
         load(content)
     assert "\n" not in str(error.value)
-    return str(error.value).removeprefix("config.yaml: ")
+    return str(error.value).removeprefix("configuration: ")
 
 
 @pytest.mark.parametrize(
@@ -51,6 +48,19 @@ def refusal(path: str, value: object) -> str:
             "datasets.tables",
         ),
         ("pifpaf/small/train_on", "market1501", "pifpaf.small.train_on: 'market1501' is not one of"),
+        (
+            "models/small/training/warmup_start_lr",
+            1e-4,
+            "models.small: training.warmup_start_lr: is called warmup_start_lr",
+        ),
+        (
+            "models/small/training/images",
+            4,
+            "models.small: training.images_per_id: is called images_per_id now",
+        ),
+        ("models/small/also", ["each"], "models.small: also: is called extra_matchings now; rename the key"),
+        ("models/bot_small/use_bnneck_for", [], "models.bot_small: use_bnneck_for: is called use_bnneck_for now"),
+        ("recipes/official/extends", "paper2", "recipes.official.extends: 'paper2' is not one of paper, official"),
         ("recipes/paper/loss/margins", 0.3, "models.resnet50: loss.margins: unknown key"),
         ("recipes/paper/training/learning_rate", "3e-4", "models.resnet50: training.learning_rate: Input should be"),
         ("models/small/extends", "bot_small", "models.small: `extends` goes round in a circle"),
@@ -123,14 +133,26 @@ def refusal(path: str, value: object) -> str:
         ("tables/demo/rows/0/dataset", ["synthetic", "bat"], "tables.demo.rows.0.dataset: 'bat' is not one of"),
         ("tables/demo/rows/0/model", "bat", "tables.demo.rows.0.model: 'bat' is not one of"),
         ("tables/demo/rows/0/dataset", "bat", "tables.demo.rows.0.dataset: 'bat' is not one of"),
-        ("tables/demo/rows/0/matching", "parts", "tables.demo.rows.0.matching (models.bot_small.also): 'parts' is not"),
+        (
+            "tables/demo/rows/0/matching",
+            "parts",
+            "tables.demo.rows.0.matching (models.bot_small.extra_matchings): 'pa",
+        ),
         (
             "tables/demo/rows/1/matching",
             "each",
-            "tables.demo.rows.1.matching (models.small.also): 'each' is not one of",
+            "tables.demo.rows.1.matching (models.small.extra_matchings): 'each' is not one of",
         ),
-        ("tables/demo/rows/1/matching", "default/head", "tables.demo.rows.1.matching (models.small.also): 'default/h"),
-        ("tables/demo/rows/1/matching", "each/left_arm", "tables.demo.rows.1.matching (models.small.also): 'each/left"),
+        (
+            "tables/demo/rows/1/matching",
+            "default/head",
+            "tables.demo.rows.1.matching (models.small.extra_matchings): 'defau",
+        ),
+        (
+            "tables/demo/rows/1/matching",
+            "each/left_arm",
+            "tables.demo.rows.1.matching (models.small.extra_matchings): 'each/",
+        ),
         ("recipes/paper/backbone/levels", [2, 1], "models.resnet50: backbone: levels [2, 1]: must ascend"),
         ("recipes/paper/backbone/levels", [1, 1], "models.resnet50: backbone: levels [1, 1]: must ascend"),
         ("recipes/paper/backbone/levels", [-2, -1], "models.resnet50: backbone: levels [-2, -1]: must ascend"),
@@ -151,7 +173,7 @@ def test_a_row_has_all_its_keys(key):
 
 
 def test_a_dataset_cannot_train_on_one_that_trains_on_a_third():
-    content = yaml.safe_load(CONTENT)
+    content = all_content()
     content["datasets"]["dukemtmc"]["trains_on"] = "synthetic"
     assert load(content).datasets["dukemtmc"].trains_on == "synthetic"
     content["datasets"]["occluded_duke"]["trains_on"] = "dukemtmc"
@@ -160,7 +182,7 @@ def test_a_dataset_cannot_train_on_one_that_trains_on_a_third():
 
 
 def test_a_row_may_show_a_single_embedding_of_a_separate_matching():
-    content = yaml.safe_load(CONTENT)
+    content = all_content()
     for name in ("global", "concatenated", "head"):
         content["tables"]["demo"]["rows"][1]["matching"] = f"each/{name}"
         assert load(content).tables["demo"].rows[1]["matching"] == f"each/{name}"
@@ -168,9 +190,9 @@ def test_a_row_may_show_a_single_embedding_of_a_separate_matching():
 
 def test_the_single_embeddings_of_a_model_are_those_of_its_parts():
     """Its stripes, its own part scheme, or that of the dataset."""
-    content = yaml.safe_load(CONTENT)
+    content = all_content()
     content["models"] |= {
-        "striped": {"extends": "pcb", "also": ["each"]},
+        "striped": {"extends": "pcb", "extra_matchings": ["each"]},
         "finer": {"extends": "small", "scheme": "eight"},
     }
     rows = content["tables"]["demo"]["rows"]
@@ -215,7 +237,7 @@ class Extreme:
 
 
 def test_a_section_is_cut_to_the_keys_of_its_base():
-    config = load(yaml.safe_load(CONTENT))
+    config = load(all_content())
     of_fields = {"batch_size", "shards", "precision", "gate", "silhouettes"}
     assert set(PartLabels.of(config.labels).model_dump()) == set(Labels.model_fields) - of_fields
     entry = config.model("small")

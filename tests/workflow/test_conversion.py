@@ -3,11 +3,11 @@
 import json
 
 import pytest
-import yaml
 
 from artefacts.errors import UserError
 from reid.config.root import load
-from tests.workflow.conftest import PROJECT, Workflow, write
+from tests.configuration import all_content
+from tests.workflow.conftest import Workflow, write
 
 ENTRY = {"reader": "market1501", "root": "data/own", "scheme": "five"}
 FROM = {
@@ -23,7 +23,7 @@ SHARED = {"manifest", "check", "convert", "gate", "quality", "train", "embed", "
 def add(workflow: Workflow, kind: str, **changes: object) -> None:
     """Give the workflow the dataset `own` with labels of this kind."""
     entry = ENTRY | {"labels_from": FROM[kind] | {"size": [256, 128]} | changes}
-    workflow.edit("config.yaml", "  market1501:\n", f"  own: {json.dumps(entry)}\n  market1501:\n")
+    workflow.configure("  market1501:\n", f"  own: {json.dumps(entry)}\n  market1501:\n")
     for name in ("query/0001_c1s1_000001_00.jpg", "masks/query/0001_c1s1_000001_00.npy", "keypoints.json"):
         write(workflow.folder / "data/own" / name, "content")
 
@@ -42,9 +42,9 @@ def test_other_label_files_are_converted_again(workflow, kind):
     run = workflow.snakemake("--resources", "gpu=2", "--", *TARGETS)
     assert run.returncode == 0, run.stderr
     assert not workflow.planned(*TARGETS).rules
-    workflow.edit("config.yaml", "interpolation: bilinear", "interpolation: nearest")
+    workflow.configure("interpolation: bilinear", "interpolation: nearest")
     assert ("convert" in workflow.planned(*TARGETS).rules) == (kind == "confidence_npy")
-    workflow.edit("config.yaml", "interpolation: nearest", "interpolation: bilinear")
+    workflow.configure("interpolation: nearest", "interpolation: bilinear")
     file = "keypoints.json" if kind == "coco_json" else "masks/query/0001_c1s1_000001_00.npy"
     write(workflow.folder / "data/own" / file, "other content")
     assert {"convert", "labels", "train"} <= workflow.planned(*TARGETS).rules
@@ -60,12 +60,12 @@ def test_missing_labels_say_where_to_put_them(workflow):
 
 
 def refusal(**changes: object) -> str:
-    content = yaml.safe_load((PROJECT / "config.yaml").read_text())
+    content = all_content()
     content["datasets"]["own"] = ENTRY | changes
     with pytest.raises(UserError) as error:
         load(content)
     assert "\n" not in str(error.value)
-    return str(error.value).removeprefix("config.yaml: datasets.own.")
+    return str(error.value).removeprefix("configuration: datasets.own.")
 
 
 SIZED = FROM["confidence_npy"] | {"size": [256, 128]}
@@ -96,7 +96,7 @@ def test_a_wrong_entry_is_named(changes, message):
 
 
 def test_a_number_stands_for_one_part():
-    content = yaml.safe_load((PROJECT / "config.yaml").read_text())
+    content = all_content()
     content["parsers"]["lip"]["torso"] = [5, 13]
     with pytest.raises(UserError, match=r"parsers\.lip: 13 is named twice"):
         load(content)

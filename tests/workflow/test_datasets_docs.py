@@ -8,10 +8,11 @@ import yaml
 
 from reid.config.dataset import Dataset, Finding, Reader
 from reid.config.root import load
+from tests.configuration import all_content
 from tests.workflow.conftest import PROJECT
 
 DOCS = (PROJECT / "docs/datasets.md").read_text(encoding="utf-8")
-CONTENT = yaml.safe_load((PROJECT / "config.yaml").read_text())
+CONTENT = all_content()
 ROWS = re.findall(r"^\| `(\w+)` \| `(\w+)` \| ([\d,-]+) / ([\d,]+) / ([\d,]+) \|", DOCS, re.MULTILINE)
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
 

@@ -13,7 +13,7 @@ while"""
 def test_the_number_of_gpus_is_never_exceeded(workflow, asked, most):
     stub = workflow.folder / "stub/python"
     stub.write_text(stub.read_text().replace("while", WATCHED, 1))
-    workflow.edit("config.yaml", "seed: 7,", "seed: 8,")
+    workflow.configure("seed: 7,", "seed: 8,")
     result = workflow.snakemake("--cores", "4", *asked)
     assert result.returncode == 0, result.stderr
     steps = [int(line) for line in (workflow.folder / "trace").read_text().split()]

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.configuration import copy_configuration
+
 PROJECT = Path(__file__).resolve().parents[2]
 COPIED = ("artefacts", "envs", "parsing", "reid", "resources", "workflow")
 TARGET = "results/crops/parsing/fields.h5"
@@ -25,7 +27,7 @@ def project(tmp_path, people) -> Path:
     config = yaml.safe_load((PROJECT / "config.yaml").read_text())
     config["datasets"]["crops"] = {"reader": "market1501", "root": "data/crops", "scheme": "five", "pifpaf": "small"}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    shutil.copy(PROJECT / "paper.yaml", tmp_path)
+    copy_configuration(tmp_path)
     shutil.copytree(people.root, tmp_path / "data/crops")
     (tmp_path / "later").mkdir()
     for image in images(tmp_path)[-2:]:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from artefacts.command import run
+from tests.configuration import copy_configuration
 from tests.workflow.conftest import COPIED, PROJECT, real_run
 
 pytestmark = pytest.mark.slow
@@ -31,12 +32,12 @@ def project(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("mission")
     for name in (*COPIED, "resources"):
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(PROJECT / "paper.yaml", folder)
     config = yaml.safe_load((PROJECT / "config.yaml").read_text())
     config["datasets"]["occluded_duke"] |= {"pifpaf": "small", "seeds": [1], "expected": {}}
-    config["models"]["hrnet"] |= {"training": {"epochs": 1, "identities": 4, "images": 2, "warmup_epochs": 0}}
+    config["models"]["hrnet"] |= {"training": {"epochs": 1, "ids_per_batch": 4, "images_per_id": 2, "warmup_epochs": 0}}
     config["models"]["hrnet"]["backbone"]["weights"] = None
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    copy_configuration(folder)
     draw(folder / "data/occluded_duke")
     return folder
 

@@ -25,9 +25,9 @@ import pytest
     ],
 )
 def test_a_wrong_key_is_named_on_one_line(workflow, old, new, named):
-    workflow.edit("config.yaml", old, new)
+    workflow.configure(old, new)
     (line,) = workflow.refusal()
-    assert line.startswith("error: config.yaml: ")
+    assert line.startswith("error: configuration: ")
     assert named in line
 
 

@@ -37,16 +37,16 @@ def test_the_distance_reruns_evaluation_and_what_follows(workflow):
 
 
 def test_a_part_scheme_reruns_its_labels_and_what_follows(workflow):
-    workflow.edit("config.yaml", "feet: [15, 16]\n  five_v", "feet: [15]\n  five_v")
+    workflow.configure("feet: [15, 16]\n  five_v", "feet: [15]\n  five_v")
     assert workflow.planned().rules == AFTER_LABELS
 
 
 def test_another_scheme_reruns_that_dataset_alone(workflow):
-    workflow.edit("config.yaml", "  market1501:\n", f"{OTHER}  market1501:\n")
+    workflow.configure("  market1501:\n", f"{OTHER}  market1501:\n")
     targets = ("results/synthetic/small/metrics.json", "results/other/small/metrics.json")
     run = workflow.snakemake("--resources", "gpu=2", "--", *targets)
     assert run.returncode == 0, run.stderr
-    workflow.edit("config.yaml", OTHER, OTHER.replace("scheme: five", "scheme: eight"))
+    workflow.configure(OTHER, OTHER.replace("scheme: five", "scheme: eight"))
     plan = workflow.planned(*targets)
     assert plan.rules == AFTER_LABELS - {"quality", "rank", "attention", "curves", *TABLE}
     assert not [job for job in plan.jobs if "synthetic" in job]
@@ -64,7 +64,7 @@ OTHER = """  other:
 
 
 def test_a_training_key_reruns_training_and_what_follows(workflow):
-    workflow.edit("config.yaml", "epochs: 25", "epochs: 26")
+    workflow.configure("epochs: 25", "epochs: 26")
     assert workflow.planned().rules == AFTER_TRAIN
 
 
@@ -83,8 +83,8 @@ def test_a_training_key_reruns_training_and_what_follows(workflow):
             {"evaluate", "summarise", *TABLE},
         ),
         (
-            "    also: [no_visibility, each]",
-            "    also: [no_visibility, each, parts]",
+            "    extra_matchings: [no_visibility, each]",
+            "    extra_matchings: [no_visibility, each, parts]",
             {"evaluate", "summarise", *TABLE},
         ),
         ("rule: threshold, threshold: 0.4", "rule: threshold, threshold: 0.3", {"embed", "attention"} | AFTER_EVALUATE),
@@ -93,12 +93,12 @@ def test_a_training_key_reruns_training_and_what_follows(workflow):
     ],
 )
 def test_a_key_reruns_the_stages_that_read_it(workflow, old, new, rules):
-    workflow.edit("config.yaml", old, new)
+    workflow.configure(old, new)
     assert workflow.planned().rules == rules
 
 
 def test_what_is_allowed_is_said_in_the_protocol_and_reruns_nothing_else(workflow):
-    workflow.edit("config.yaml", "    seeds: [1]\n", "    seeds: [1]\n    allow: [absent]\n")
+    workflow.configure("    seeds: [1]\n", "    seeds: [1]\n    allow: [absent]\n")
     assert workflow.planned().rules == {"protocol"}
 
 
@@ -110,14 +110,14 @@ def test_the_words_of_the_protocol_rerun_nothing_else(workflow):
 
 @pytest.mark.slow
 def test_unreadable_images_that_are_left_out_concern_protocol_and_labels(workflow):
-    workflow.edit("config.yaml", "unreadable: fail", "unreadable: leave_out")
+    workflow.configure("unreadable: fail", "unreadable: leave_out")
     assert workflow.planned().rules == {"protocol"} | AFTER_LABELS
 
 
 @pytest.mark.slow
 def test_a_table_of_the_same_size_reruns_the_manifest(workflow):
     entry = "  own: { reader: table, root: data/own, options: { file: data/own.csv }, scheme: five, pifpaf: small }\n"
-    workflow.edit("config.yaml", "  market1501:\n", f"{entry}  market1501:\n")
+    workflow.configure("  market1501:\n", f"{entry}  market1501:\n")
     (workflow.folder / "data/own").mkdir(parents=True)
     target, table = "results/own/accepted.txt", workflow.folder / "data/own.csv"
     assert workflow.refusal(target)[0].startswith("error: data/own.csv is missing: put the table there, or change")
@@ -129,7 +129,7 @@ def test_a_table_of_the_same_size_reruns_the_manifest(workflow):
 
 
 def test_targets_that_a_person_names_rerun_the_labels(workflow):
-    workflow.edit("config.yaml", "    seeds: [1]\n", "    seeds: [1]\n    target_overrides: targets.csv\n")
+    workflow.configure("    seeds: [1]\n", "    seeds: [1]\n    target_overrides: targets.csv\n")
     assert workflow.refusal()[0].startswith(
         "error: targets.csv is missing: put the table there, or change datasets.syn"
     )
@@ -139,7 +139,7 @@ def test_targets_that_a_person_names_rerun_the_labels(workflow):
 
 @pytest.mark.slow
 def test_other_limits_of_the_gate_rerun_nothing(workflow):
-    workflow.edit("config.yaml", "visible_parts: 1.0", "visible_parts: 1.5")
+    workflow.configure("visible_parts: 1.0", "visible_parts: 1.5")
     assert not workflow.planned().rules
 
 
@@ -147,7 +147,7 @@ def test_other_limits_of_the_gate_rerun_nothing(workflow):
 def test_nothing_is_trained_before_the_gate(workflow):
     stub = (workflow.folder / "stub/python").read_text()
     (workflow.folder / "stub/python").write_text(stub.replace("while", '[ "$3" != gate ] || exit 1\nwhile', 1))
-    workflow.edit("config.yaml", "threshold: 0.5 #", "threshold: 0.6 #")
+    workflow.configure("threshold: 0.5 #", "threshold: 0.6 #")
     result = workflow.snakemake(content="second")
     assert result.returncode != 0
     assert "rule gate" in result.stdout + result.stderr
@@ -159,7 +159,7 @@ def test_nothing_is_trained_before_the_gate(workflow):
 def test_nothing_is_labelled_before_the_check(workflow):
     stub = (workflow.folder / "stub/python").read_text()
     (workflow.folder / "stub/python").write_text(stub.replace("while", '[ "$3" != check ] || exit 1\nwhile', 1))
-    workflow.edit("config.yaml", "seed: 7,", "seed: 8,")
+    workflow.configure("seed: 7,", "seed: 8,")
     run = workflow.snakemake("--keep-going")
     assert run.returncode != 0
     assert "Checking the protocol of synthetic" in run.stderr
@@ -168,7 +168,7 @@ def test_nothing_is_labelled_before_the_check(workflow):
 
 @pytest.mark.slow
 def test_a_dataset_without_a_training_half_takes_the_model_of_another(workflow):
-    workflow.edit("config.yaml", "  market1501:\n", f"{OTHER}    trains_on: synthetic\n  market1501:\n")
+    workflow.configure("  market1501:\n", f"{OTHER}    trains_on: synthetic\n  market1501:\n")
     plan = workflow.planned("results/other/small/metrics.json", "results/other/small/attention.png")
     assert "train" not in plan.rules
     assert "Embedding other with small, seed 1" in plan.jobs
@@ -191,7 +191,7 @@ def test_threads_and_resources_rerun_nothing(workflow):
 
 @pytest.mark.slow
 def test_a_run_that_stopped_between_two_stages_is_made_up_for(workflow):
-    workflow.edit("config.yaml", "threshold: 0.5 #", "threshold: 0.6 #")
+    workflow.configure("threshold: 0.5 #", "threshold: 0.6 #")
     run = workflow.snakemake("--until", "labels", content="second")
     assert run.returncode == 0, run.stderr
     assert workflow.planned().rules == AFTER_LABELS - {"labels"}

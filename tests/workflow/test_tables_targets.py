@@ -99,7 +99,7 @@ def test_every_shipped_dataset_can_be_in_a_table(workflow, config: Config):
 @pytest.mark.slow
 def test_the_labels_of_query_and_gallery_are_an_input_where_they_are_the_attention(workflow):
     assert workflow.snakemake(FIXED, "results/synthetic/small/metrics.json").returncode == 0
-    workflow.edit("config.yaml", "threshold: 0.5 #", "threshold: 0.6 #")
+    workflow.configure("threshold: 0.5 #", "threshold: 0.6 #")
     shell = workflow.planned("--printshellcmds", FIXED).text
     (embedding,) = re.findall(r"python -m reid embed .*", shell)
     assert "--labels results/synthetic/parsing/five.h5 --embeddings" in embedding
@@ -111,9 +111,9 @@ def test_the_labels_of_query_and_gallery_are_an_input_where_they_are_the_attenti
 @pytest.mark.slow
 def test_stripes_depend_on_no_labels(workflow):
     assert workflow.snakemake(STRIPES).returncode == 0
-    workflow.edit("config.yaml", "feet: [15, 16]", "feet: [15]")
+    workflow.configure("feet: [15, 16]", "feet: [15]")
     assert not workflow.planned(STRIPES).rules
-    workflow.edit("paper.yaml", "stripes: 6, reduction: 256", "stripes: 5, reduction: 256")
+    workflow.configure("stripes: 6, reduction: 256", "stripes: 5, reduction: 256")
     assert workflow.planned(STRIPES).rules == AFTER_TRAIN
 
 
@@ -121,7 +121,7 @@ def test_stripes_depend_on_no_labels(workflow):
 def test_a_model_s_own_part_scheme_decides_its_labels(workflow):
     target = "results/synthetic/small_eight/metrics.json"
     assert workflow.snakemake(target).returncode == 0
-    workflow.edit("config.yaml", "left_foot: [15]", "left_foot: [15, 17]")
+    workflow.configure("left_foot: [15]", "left_foot: [15, 17]")
     assert workflow.planned(target).rules == {"labels", "gate"} | AFTER_TRAIN
     assert not workflow.planned("results/synthetic/small/metrics.json").rules
 
@@ -131,7 +131,7 @@ def test_visibility_in_training_is_part_of_the_training(workflow):
     target = "results/synthetic/small_visibility_training/metrics.json"
     assert workflow.snakemake(target).returncode == 0
     rule = "small, loss: { triplet_visibility: { rule: threshold, threshold: 0.4"
-    workflow.edit("paper.yaml", rule, rule.replace("0.4", "0.3"))
+    workflow.configure(rule, rule.replace("0.4", "0.3"))
     assert workflow.planned(target).rules == AFTER_TRAIN
 
 

@@ -43,7 +43,7 @@ def test_a_stage_reads_what_its_rule_says(config):
 def test_a_stage_is_told_no_keys_that_it_does_not_read(config):
     """A stage runs again after what it is told, so the training must not know of matchings, nor labels of the gate."""
     training = stages.TrainConfig.of(config, "occluded_duke", "resnet50", "1").model_dump()["model"]
-    assert not {"matching", "also", "scheme", "visibility", "embedding_precision"} & set(training)
+    assert not {"matching", "extra_matchings", "scheme", "visibility", "embedding_precision"} & set(training)
     assert "visibility" in stages.EmbedConfig.of(config, "occluded_duke", "resnet50").model_dump()["model"]
     labels = label_stages.LabelsConfig.of(config, "eight").model_dump()["labels"]
     assert not {"gate", "shards", "batch_size", "precision", "silhouettes"} & set(labels)

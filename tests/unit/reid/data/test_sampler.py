@@ -74,5 +74,5 @@ def test_addresses_carry_epoch_and_position():
 
 
 def test_too_few_identities_are_named_with_their_key():
-    with pytest.raises(UserError, match=r"show 2 identities but a batch needs 3 .*models\.X\.training\.identities"):
+    with pytest.raises(UserError, match=r"show 2 identities but a batch needs 3 .*models\.X\.training\.ids_per_batch"):
         IdentitySampler([1, 1, 2, 2], 3, 2, 0)

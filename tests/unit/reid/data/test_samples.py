@@ -19,7 +19,7 @@ from reid.data.samples import DEVIATION, MEAN, TrainingSamples, normalised
 def model(config):
     """The demo's model with batches of 3 x 4 and every augmentation switched on."""
     small = config.model("small")
-    training = small.training.model_copy(update={"identities": 3, "images": 4})
+    training = small.training.model_copy(update={"ids_per_batch": 3, "images_per_id": 4})
     augmentation = Augmentation(padding=5, flip=0.5, erasing=0.5)
     return small.model_copy(update={"training": training, "augmentation": augmentation})
 
@@ -180,6 +180,6 @@ def test_unreadable_images_are_left_out_and_counted(people, caplog):
 
 
 def test_too_few_identities_are_refused(people, model):
-    larger = model.model_copy(update={"training": model.training.model_copy(update={"identities": 5})})
+    larger = model.model_copy(update={"training": model.training.model_copy(update={"ids_per_batch": 5})})
     with pytest.raises(UserError, match="show 4 identities but a batch needs 5"):
         loader_of(people, larger)

@@ -48,7 +48,7 @@ class Largest(TorchDispatchMode):
 
 def head(config: Config, model: str) -> BPBReID:
     settings = config.model(model)
-    necks = tuple(dict.fromkeys([*settings.loss.identity, *settings.after_bnneck]))
+    necks = tuple(dict.fromkeys([*settings.loss.identity, *settings.use_bnneck_for]))
     return BPBReID(Branches(), PARTS, IDENTITIES, necks, settings.head)
 
 

@@ -206,7 +206,7 @@ def test_variants_of_a_dataset_stand_beside_its_published_numbers(dataset, found
 
 def test_a_matching_that_was_not_evaluated_is_an_error():
     table = Table(title="One", rows=[ROWS[0] | {"matching": "each/hat"}])
-    with pytest.raises(UserError, match=r"'each/hat'; add it to models.resnet50.also, or choose one of default"):
+    with pytest.raises(UserError, match=r"'each/hat'; add it to models.resnet50.extra_matchings, or choose one"):
         lines(table, [metrics(seed1=0.5)])
 
 

@@ -16,9 +16,13 @@ RELEASED = Cell("occluded_reid_released", "learned")  # trained on market1501_ei
 DATA = ["data/market1501", "data/occluded_reid"]
 LABELS = [f"{folder}/masks/pifpaf_maskrcnn_filtering" for folder in DATA]
 MODELS = {
-    "learned": {"extends": "resnet50", "backbone": {"weights": BACKBONE}, "matching": "default", "also": ["parts"]},
+    "learned": {
+        "extends": "resnet50",
+        "backbone": {"weights": BACKBONE},
+        "extra_matchings": ["parts"],
+    },
     "attends": {"extends": "learned", "head": {"attention": "labels"}, "loss": {"attention_weight": 0.0}},
-    "striped": {"extends": "pcb", "backbone": {"weights": None}, "matching": "concatenated", "also": []},
+    "striped": {"extends": "pcb", "backbone": {"weights": None}, "matching": "concatenated", "extra_matchings": []},
 }
 
 

@@ -20,7 +20,7 @@ def options(config, people, folder, head, loss) -> dict:
     """Settings and files of a training of one epoch, seconds long."""
     whole = config.model("small").model_dump(mode="json")
     entry = {name: whole[name] for name in ModelInUse.model_fields} | {"size": [64, 32]}
-    entry["training"] |= {"epochs": 1, "identities": 4, "images": 2, "warmup_epochs": 0}
+    entry["training"] |= {"epochs": 1, "ids_per_batch": 4, "images_per_id": 2, "warmup_epochs": 0}
     entry["backbone"] = {"name": "resnet10t", "weights": None, "levels": [2]}
     entry["head"], entry["loss"] = entry["head"] | head, entry["loss"] | loss
     return {"model": entry, "root": str(people.root)}

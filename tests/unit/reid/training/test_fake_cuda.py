@@ -66,7 +66,7 @@ def distinct(config: Config) -> dict[str, ModelEntry]:
     first, backbones = {}, set()
     for name in config.models:
         settings = from_scratch(config.model(name))
-        differs = settings.model_dump_json(exclude={"recipe", "augmentation", "scheme", "matching", "also"})
+        differs = settings.model_dump_json(exclude={"recipe", "augmentation", "scheme", "matching", "extra_matchings"})
         if differs not in first:
             backbone = settings.backbone.model_dump_json()
             tiny = TINY | {"last_stride": None} if backbone in backbones else None
@@ -76,7 +76,7 @@ def distinct(config: Config) -> dict[str, ModelEntry]:
 
 
 def test_a_step_in_bfloat16_with_averaged_weights(config):
-    settings = from_scratch(config.model("small"), TINY, precision="bf16", average_decay=0.9)
+    settings = from_scratch(config.model("small"), TINY, precision="bfloat16", average_decay=0.9)
     trainer = train_a_step(settings)
     learnt = [value for value in trainer.model.parameters() if value.requires_grad]
     assert len(learnt) == sum(value.grad is not None for value in learnt) > 20
@@ -96,7 +96,7 @@ def test_every_model_trains_in_bfloat16_and_embeds(config):
     assert 30 < len(models) < len(config.models)
     for name, settings in models.items():
         try:
-            train_a_step(from_scratch(settings, precision="bf16", average_decay=0.9))
+            train_a_step(from_scratch(settings, precision="bfloat16", average_decay=0.9))
             embed_a_batch(settings)
         except Exception as error:
             error.add_note(f"models.{name}")

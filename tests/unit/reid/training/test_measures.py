@@ -133,7 +133,7 @@ def test_weights_that_the_last_step_spoilt_are_not_saved(people, entry, tmp_path
         next(self.model.parameters()).data.fill_(math.nan)
         return values
 
-    entry["training"] |= {"identities": 4, "images": 6}  # one batch
+    entry["training"] |= {"ids_per_batch": 4, "images_per_id": 6}  # one batch
     monkeypatch.setattr(Trainer, "step", spoilt)
     assert stage("train", **options(people, entry, tmp_path)) == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: the trained weights are not finite (backbone.")

@@ -91,7 +91,7 @@ def test_two_processes_see_the_batch_of_one(people, entry, tmp_path, changes):
 
 @pytest.mark.slow
 def test_an_error_in_several_processes_is_one_line(people, entry, tmp_path):
-    entry["training"] |= {"processes": 2, "warmup_rate": 1e30, "learning_rate": 1e30}
+    entry["training"] |= {"processes": 2, "warmup_start_lr": 1e30, "learning_rate": 1e30}
     failed = subprocess.run(command(people, entry, tmp_path), capture_output=True, text=True, check=False)
     assert failed.returncode == 1
     assert "Traceback" not in failed.stderr
@@ -150,13 +150,13 @@ def test_a_compiled_model_trains_alike(people, entry, tmp_path):
 
 def test_half_precision_without_a_gpu_is_refused(people, entry, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    entry["training"] |= {"precision": "fp16"}
+    entry["training"] |= {"precision": "float16"}
     assert stage("train", **options(people, entry, tmp_path)) == 1
-    assert capsys.readouterr().err.splitlines()[-1].startswith("error: models.*.training.precision: fp16 needs a GPU")
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: models.*.training.precision: float16 needs")
 
 
 def test_bfloat16_learns(people, entry, tmp_path):
-    entry["training"] |= {"precision": "bf16"}
+    entry["training"] |= {"precision": "bfloat16"}
     trained(people, entry, tmp_path)
     losses = pd.read_csv(tmp_path / "history.csv")["loss"]
     assert losses.iloc[-1] < losses.iloc[0]
@@ -195,7 +195,7 @@ def test_a_training_asked_to_stop_saves_the_step_that_it_is_at(people, entry, tm
 
 
 def test_what_was_not_finite_is_kept(people, entry, tmp_path):
-    entry["training"] |= {"warmup_rate": 1e30, "learning_rate": 1e30}
+    entry["training"] |= {"warmup_start_lr": 1e30, "learning_rate": 1e30}
     assert stage("train", **options(people, entry, tmp_path)) == 1
     note = json.loads((tmp_path / "state" / "not_finite.json").read_text())
     assert len(note["images"]) == 8

@@ -23,8 +23,8 @@ def tiny(config) -> dict:
     entry = {name: whole[name] for name in Model.model_fields} | {"size": [64, 32]}
     entry["training"] |= {
         "epochs": 4,
-        "identities": 4,
-        "images": 2,
+        "ids_per_batch": 4,
+        "images_per_id": 2,
         "warmup_epochs": 1,
         "milestones": [3],
     }
@@ -146,7 +146,7 @@ def test_a_killed_training_ends_with_the_same_weights(people, entry, undisturbed
 
 
 def test_a_loss_that_is_not_finite_stops_with_a_clear_line(people, entry, tmp_path, capsys):
-    entry["training"] |= {"warmup_rate": 1e30, "learning_rate": 1e30}
+    entry["training"] |= {"warmup_start_lr": 1e30, "learning_rate": 1e30}
     assert stage("train", **options(people, entry, tmp_path)) == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: the loss is not finite in epoch")
     assert not (tmp_path / "model.safetensors").exists()

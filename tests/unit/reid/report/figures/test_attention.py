@@ -23,7 +23,7 @@ PARTS = ["head", "arms", "torso", "legs", "feet"]
 @pytest.fixture
 def settings(config) -> ModelInUse:
     entry = config.model("small").model_dump(mode="json")
-    entry = {name: entry[name] for name in ModelInUse.model_fields} | {"size": [64, 32], "after_bnneck": ["global"]}
+    entry = {name: entry[name] for name in ModelInUse.model_fields} | {"size": [64, 32], "use_bnneck_for": ["global"]}
     entry["backbone"] = {"name": "resnet10t", "weights": None, "levels": [2]}
     return ModelInUse.model_validate_json(json.dumps(entry))
 
