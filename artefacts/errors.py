@@ -4,12 +4,12 @@ from pydantic import ValidationError
 
 # Keys of earlier versions, and what they are called now.
 RENAMED = {
-    "training.ids_per_batch": "ids_per_batch",
-    "training.images_per_id": "images_per_id",
-    "training.warmup_start_lr": "warmup_start_lr",
+    "training.identities": "ids_per_batch",
+    "training.images": "images_per_id",
+    "training.warmup_rate": "warmup_start_lr",
     "training.decay": "gamma",
-    "use_bnneck_for": "use_bnneck_for",
-    "extra_matchings": "extra_matchings",
+    "after_bnneck": "use_bnneck_for",
+    "also": "extra_matchings",
 }
 
 

@@ -1,17 +1,13 @@
-"""Occluded person re-identification. `reid.load` gives a trained model: see docs/use.md."""
+"""Occluded person re-identification. `reid.load` gives a trained model (docs/use.md)."""
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from reid.search.extractor import load
+from importlib import import_module
+from typing import Any
 
 __all__ = ["load"]
 
 
 def __getattr__(name: str) -> Any:
-    """`load`, imported when it is asked for: a dry run of the workflow needs no torch."""
+    """`load`, found when it is asked for: a dry run needs no torch, and no stage depends on the code behind it."""
     if name != "load":
         raise AttributeError(f"module 'reid' has no attribute {name!r}")
-    from reid.search.extractor import load
-
-    return load
+    return import_module("reid.search.extractor").load

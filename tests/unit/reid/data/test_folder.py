@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from reid.config.stages import ProtocolConfig
 from reid.data.folder import read_folder_record
 from reid.data.protocol import problems, reaches
 from reid.report.protocol import report
-from reid.stages.protocol import Accepting
 from tests.datasets import KINDS, put, read
 
 PEOPLE = [f"{who}/{n}.jpg" for who in "abcd" for n in range(3)]
@@ -82,7 +82,7 @@ def test_a_test_half_without_queries_is_divided_and_the_report_says_so(tmp_path)
     (tmp_path / "own/Thumbs|.db").touch()
     read(tmp_path / "own", tmp_path, reader="names", options={"pattern": VERI_NAMES})
     reach, folder = reaches(rows), read_folder_record(tmp_path / "folder.json")
-    config = Accepting(name="own", allow=[], unreadable="fail")
+    config = ProtocolConfig(name="own", allow=[], unreadable="fail")
     text = re.sub(" +", " ", report(config, rows, reach, problems(rows, reach), folder))
     assert "| `image_test` | gallery | 6 |\n| `image_test` | query | 6 |\n| `image_train` | train | 8 |" in text
     assert (
