@@ -62,7 +62,7 @@ def test_a_file_where_the_dataset_should_be(workflow):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("profile", ["default", "slurm"])
-@pytest.mark.parametrize("where", ["config.yaml", "paper.yaml", "extra.yaml"])
+@pytest.mark.parametrize("where", ["config.yaml", "schemes.yaml", "extra.yaml"])
 def test_a_config_file_that_is_no_yaml_is_named_with_its_line(workflow, profile, where):
     (workflow.folder / where).write_text("models:\n  x: {a: 1\n  y: 2\n")
     more = ["--configfile", where] if where == "extra.yaml" else []

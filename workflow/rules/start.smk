@@ -14,10 +14,11 @@ if PYTHON_FOLDER not in environ.get("PATH", "").split(pathsep):
 
 from artefacts.errors import UserError
 from artefacts.yaml_files import check_yaml
+from reid.config.files import CONFIGURATION
 
 # Bad input leaves by sys.exit, one line: Snakemake would wrap a WorkflowError in lines about its own insides.
 try:
-    for file in (Path("config.yaml"), Path("paper.yaml"), *workflow.overwrite_configfiles):
+    for file in (*CONFIGURATION, *workflow.overwrite_configfiles):
         if file.suffix != ".json":
             check_yaml(file)
 except UserError as error:
