@@ -74,9 +74,9 @@ bench: $(READY) ## measure what the README claims
 	@failed=; for program in benchmarks/*.py; do echo "== $$program"; python $$program || failed="$$failed $$program"; done; \
 	 [ -z "$$failed" ] || { echo "under target:$$failed"; exit 1; }
 
-dag: $(READY) ## draw the workflow into the README
+dag: $(READY) ## draw the workflow into docs/workflow.md
 	@snakemake --rulegraph mermaid-js 2>/dev/null > .dag.part
-	@sed -i -e '/^```mermaid$$/,/^```$$/{//!d}' -e '/^```mermaid$$/r .dag.part' README.md; rm .dag.part
+	@sed -i -e '/^```mermaid$$/,/^```$$/{//!d}' -e '/^```mermaid$$/r .dag.part' docs/workflow.md; rm .dag.part
 
 schema: $(READY) ## write the schema of config.yaml from its types
 	python -m reid.config.root > workflow/schemas/config.schema.json
