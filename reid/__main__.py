@@ -15,6 +15,7 @@ STAGES = {
     "embed": "extract the embeddings of query and gallery",
     "evaluate": "compare query with gallery and measure the ranking",
     "summarise": "mean and spread of the metrics over seeds",
+    "pack": "write a model pack: weights, configuration and model card",
     "rank": "draw queries with their first ten gallery images",
     "attention": "draw labels beside attention maps",
     "curves": "draw the training curves of all seeds",

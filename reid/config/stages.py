@@ -137,6 +137,40 @@ class SummariseConfig(StageConfig):
         )
 
 
+RENDERED_TERMS = "The people are rendered by this project's own code: no terms."
+DATA_TERMS = (
+    "The weights were trained on a dataset that is under its owners' terms; they bind whoever uses or passes on the "
+    "weights, too. See docs/datasets.md of the project, and the dataset's own page."
+)
+
+
+class PackConfig(StageConfig):
+    """The model that leaves the workflow as a pack, under its own matching, with the weights of the first seed."""
+
+    dataset: str
+    name: str  # entry of models
+    trained_on: str
+    model: ModelInUse
+    matching_name: str
+    matching: Matching
+    seed: int
+    terms: str  # of the training data
+
+    @classmethod
+    def of(cls, config: Config, dataset: str, model: str) -> Self:
+        entry, trained_on = config.model(model), config.trained_on(dataset)
+        return cls(
+            dataset=dataset,
+            name=model,
+            trained_on=trained_on,
+            model=ModelInUse.of(entry),
+            matching_name=entry.matching,
+            matching=config.matchings[entry.matching],
+            seed=config.datasets[dataset].seeds[0],
+            terms=RENDERED_TERMS if config.datasets[trained_on].synthetic else DATA_TERMS,
+        )
+
+
 class RankConfig(StageConfig):
     """Which rankings are drawn."""
 

@@ -4,10 +4,11 @@
 #   results/{dataset}/{model}/seed{seed}/embeddings.h5    query and gallery, with their visibility
 #   results/{dataset}/{model}/seed{seed}/{matching}.json  metrics of one seed under one matching
 #   results/{dataset}/{model}/metrics.json                mean and spread over the dataset's seeds
+#   results/{dataset}/{model}/pack/                       weights, configuration, model card: what leaves the workflow
 #   results/{dataset}/{model}/ranking.png, .csv           queries with their first gallery images
 #   results/{dataset}/{model}/attention.png               labels beside attention maps
 # Pictures show the dataset's first seed.
-from reid.config.stages import AttentionConfig, EmbedConfig, EvaluateConfig, RankConfig, SummariseConfig
+from reid.config.stages import AttentionConfig, EmbedConfig, EvaluateConfig, PackConfig, RankConfig, SummariseConfig
 from reid.report.targets import metrics_of_seeds
 
 
@@ -83,6 +84,43 @@ rule summarise:
         "Summarising {wildcards.model} on {wildcards.dataset} over its seeds"
     shell:
         "python -m reid summarise --config {params.config:q} --metrics {input:q} --summary {output:q} 2>&1 | tee {log:q}"
+
+
+rule pack:
+    input:
+        model=lambda wildcards: expand(
+            "results/{trained_on}/{model}/seed{seed}/model.safetensors",
+            trained_on=CONFIG.trained_on(wildcards.dataset),
+            model=wildcards.model,
+            seed=CONFIG.datasets[wildcards.dataset].seeds[0],
+        ),
+        metrics="results/{dataset}/{model}/metrics.json",
+        evaluation=lambda wildcards: expand(
+            "results/{dataset}/{model}/seed{seed}/{matching}.json",
+            **dict(wildcards.items()),
+            seed=CONFIG.datasets[wildcards.dataset].seeds[0],
+            matching=CONFIG.model(wildcards.model).matching,
+        ),
+    output:
+        weights="results/{dataset}/{model}/pack/model.safetensors",
+        config="results/{dataset}/{model}/pack/config.json",
+        card="results/{dataset}/{model}/pack/README.md",
+    log:
+        "logs/{dataset}/{model}/pack.log",
+    benchmark:
+        "benchmarks/results/{dataset}/{model}/pack.tsv"
+    conda:
+        "../../envs/reid.yaml"
+    threads: 1
+    params:
+        config=told(PackConfig.of),
+        code=code_digest("reid.stages.pack"),
+        folder=subpath(output.config, parent=True),
+    message:
+        "Packing {wildcards.model}, trained for {wildcards.dataset}"
+    shell:
+        "python -m reid pack --config {params.config:q} --model {input.model:q} --metrics {input.metrics:q}"
+        " --evaluation {input.evaluation:q} --pack {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule rank:

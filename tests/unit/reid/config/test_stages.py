@@ -22,7 +22,13 @@ def told(config: Config) -> Iterator[StageConfig]:
     for dataset in ("synthetic", "pifpaf_train"):
         yield stages.DrawConfig.of(config, dataset)
     for model in config.models:
-        for stage in (stages.EmbedConfig, stages.SummariseConfig, stages.RankConfig, stages.CurvesConfig):
+        for stage in (
+            stages.EmbedConfig,
+            stages.SummariseConfig,
+            stages.RankConfig,
+            stages.CurvesConfig,
+            stages.PackConfig,
+        ):
             yield stage.of(config, "occluded_duke", model)
         yield stages.TrainConfig.of(config, "occluded_duke", model, "3")
         yield stages.ImportOfficialConfig.of(config, model)
