@@ -5,6 +5,7 @@ dataset needs.
 """
 
 from collections.abc import Callable
+from os.path import exists, isdir
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +17,22 @@ class UserFile(NamedTuple):
 
     path: str
     advice: str
+    is_folder: bool = False
 
     @property
     def at_hand(self) -> bool:
         """Whether it exists, or a rule makes it."""
-        return Path(self.path).exists() or Path(self.path).parts[0] == "results"
+        return exists(self.path) or Path(self.path).parts[0] == "results"
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with it and what to do, on one line; None if it is at hand and what it should be."""
+        if not self.at_hand:
+            return f"{self.path} is missing: {self.advice}"
+        if exists(self.path) and isdir(self.path) != self.is_folder:
+            kinds = ("file", "folder") if self.is_folder else ("folder", "file")
+            return f"{self.path} is a {kinds[0]} where a {kinds[1]} should be: {self.advice}"
+        return None
 
 
 def image_folder(config: Config, dataset: str) -> UserFile | None:
@@ -28,7 +40,7 @@ def image_folder(config: Config, dataset: str) -> UserFile | None:
     if config.datasets[dataset].synthetic:
         return None
     advice = f"put the dataset there, or change datasets.{dataset}.root (docs/datasets.md says where it comes from)"
-    return UserFile(config.datasets[dataset].root, advice)
+    return UserFile(config.datasets[dataset].root, advice, is_folder=True)
 
 
 def image_table(config: Config, dataset: str) -> UserFile | None:
@@ -59,7 +71,7 @@ def foreign_labels(config: Config, dataset: str) -> UserFile | None:
     """The folder or file of labels that another program made."""
     source = config.datasets[dataset].labels_from
     advice = f"put the labels there, or change datasets.{dataset}.labels_from.path"
-    return UserFile(source.path, advice) if source else None
+    return UserFile(source.path, advice, is_folder=bool(source.file)) if source else None
 
 
 def image_numbers(config: Config, dataset: str) -> UserFile | None:

@@ -71,15 +71,15 @@ def uncompared(params):
 def given(file_of):
     """Input function: the user's file that `file_of` names (reid.config.user_files); nothing where there is none.
 
-    A folder is no input, but must be there. What is missing ends the run with one line that says how to get it.
+    A folder is no input, but must be there. What is missing, or a file in place of a folder, ends the run with one line.
     """
     of_job = for_job(file_of)
 
     def path(wildcards):
         file = of_job(wildcards)
-        if file and not file.at_hand:
-            sys.exit(f"error: {file.path} is missing: {file.advice}")
-        return file.path if file and not Path(file.path).is_dir() else []
+        if file and file.problem:
+            sys.exit(f"error: {file.problem}")
+        return file.path if file and not file.is_folder else []
 
     return path
 
@@ -90,7 +90,7 @@ def listing_of(folder_of):
 
     def digest(wildcards):
         folder = of_job(wildcards)
-        return listing_digest(folder.path) if folder and Path(folder.path).is_dir() else "no folder"
+        return listing_digest(folder.path) if folder and folder.is_folder else "no folder"
 
     return digest
 
