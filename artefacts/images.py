@@ -9,7 +9,8 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-BEHIND_TRANSPARENCY = (124, 116, 104)  # the mean colour of ImageNet
+from artefacts.imagenet import IMAGENET_COLOUR
+
 # Read whatever a file is called. Pillow knows more: some start programs (EPS), are films (FLI, MPEG), or begin with no
 # mark by which they could be told from other files (TGA).
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "AVIF", "JPEG2000", "PPM")
@@ -82,5 +83,5 @@ def to_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(np.nan_to_num(np.asarray(image)).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, BEHIND_TRANSPARENCY), image).convert("RGB")
+        return Image.alpha_composite(Image.new("RGBA", image.size, IMAGENET_COLOUR), image).convert("RGB")
     return image.convert("RGB")

@@ -37,12 +37,13 @@ sys.path.insert(0, str(PROJECT))
 
 from artefacts.command import run  # noqa: E402
 from artefacts.files import write_json  # noqa: E402
+from artefacts.imagenet import IMAGENET_MEAN, IMAGENET_STD  # noqa: E402
 from artefacts.manifest import ImageRow  # noqa: E402
 from parsing.store import LabelFile, write_labels  # noqa: E402
 from reid.config.files import CONFIGURATION, read_configuration  # noqa: E402
 from reid.config.root import Augmentation, Synthetic  # noqa: E402
 from reid.config.stages import DrawConfig  # noqa: E402
-from reid.data.samples import DEVIATION, MEAN, TrainingSamples, normalised  # noqa: E402
+from reid.data.samples import TrainingSamples, normalised  # noqa: E402
 
 BATCH, SHARE = 64, 16  # samples of a batch; samples that the reference does in its turn
 TARGET = 25  # how many times faster ours has to be
@@ -134,7 +135,7 @@ class Reference:
                 albumentations.Resize(*size),
                 albumentations.PadIfNeeded(size[0] + 20, size[1] + 20, border_mode=cv2.BORDER_CONSTANT, fill=0),
                 albumentations.RandomCrop(*size),
-                albumentations.Normalize(MEAN, DEVIATION),
+                albumentations.Normalize(IMAGENET_MEAN, IMAGENET_STD),
                 albumentations.CoarseDropout((1, 1), (0.15, 0.65), (0.15, 0.65), fill=0, fill_mask=0, p=0.5),
                 ToTensorV2(transpose_mask=True),
             ]

@@ -6,8 +6,8 @@ within BFLOAT16_BOUND of float32's, while what follows the heads (sigmoid, coord
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from artefacts.batch_norm import fold_batch_norm
 from artefacts.processor import warn_of_slow_bfloat16
 from parsing.config import Precision
 from parsing.pifpaf import network as pifpaf
@@ -24,18 +24,6 @@ def make_ready(network: nn.Module, precision: Precision, device: torch.device) -
     if precision == "bfloat16":
         in_bfloat16(network, device)
     return one_dnn(network).to(device, memory_format=torch.channels_last)
-
-
-def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """The network with each BatchNorm inside the convolution before it."""
-    for module in list(network.modules()):
-        if not isinstance(module, nn.Sequential):
-            continue
-        for place in range(len(module) - 1):
-            first, second = module[place], module[place + 1]
-            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                module[place], module[place + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
-    return network
 
 
 class ShuffleBlock(nn.Module):

@@ -23,9 +23,8 @@ from openpifpaf.plugins.coco.constants import (
 from torch import Tensor, nn
 
 from artefacts.errors import UserError
+from artefacts.imagenet import IMAGENET_COLOUR, IMAGENET_MEAN, IMAGENET_STD
 
-PAD_COLOUR = (124, 116, 104)  # openpifpaf's padding, the ImageNet mean in 0..255
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CIF_COMPONENTS, CAF_COMPONENTS = 5, 8  # of CompositeField4: width, confidence, x, y, ... (openpifpaf 0.13, 0.14)
 MULTIPLE = 16  # images are padded to a multiple of this, plus one
 CONFIDENCE = 1  # index of the confidence among them; openpifpaf 0.12 had it at 0
@@ -77,7 +76,7 @@ def prepare(images: Tensor) -> Tensor:
     height, width = images.shape[-2:]
     extra_height, extra_width = -(height - 1) % MULTIPLE, -(width - 1) % MULTIPLE
     top, left = extra_height // 2, extra_width // 2
-    padded = torch.tensor(PAD_COLOUR, dtype=torch.uint8, device=images.device).view(1, 3, 1, 1)
+    padded = torch.tensor(IMAGENET_COLOUR, dtype=torch.uint8, device=images.device).view(1, 3, 1, 1)
     padded = padded.repeat(len(images), 1, height + extra_height, width + extra_width)
     padded[:, :, top : top + height, left : left + width] = images
     mean = torch.tensor(IMAGENET_MEAN, device=images.device).view(1, 3, 1, 1)

@@ -7,16 +7,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from artefacts.images import UnreadableImage, read_rgb
+from artefacts.palette import PART_COLOURS
 from parsing.schemes import UNKNOWN
 from parsing.store import LabelFile
 
-COLOURS = np.array(
-    [
-        (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
-        (150, 75, 0), (120, 220, 120), (180, 130, 255), (255, 90, 90), (0, 200, 200), (160, 160, 160), (255, 255, 255),
-    ],
-    np.float32,
-)  # fmt: skip # eight that colour-blind people tell apart, then more
+COLOURS = np.array(PART_COLOURS, np.float32)
 TILE = (96, 192)  # width, height of one picture
 GAP, CAPTION, COLUMNS = 6, 26, 8
 OPACITY = 0.6

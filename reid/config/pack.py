@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from artefacts.config import Count, Section, Share, Size
+from artefacts.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from reid.config.report import Matching
 from reid.config.root import Backbone, Head
 from reid.config.training import Visibility
 
 FORMAT = 1
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Preprocessing(Section):

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torchvision.transforms.v2 import functional
 
+from artefacts.imagenet import IMAGENET_COLOUR
 from parsing.schemes import BACKGROUND, UNKNOWN
 from reid.config.root import Augmentation
 from reid.config.training import Jitter
 
-MEAN_COLOUR = (124, 116, 104)  # of ImageNet: erased pixels are (almost) zero once normalised
 ERASED_AREA = (0.02, 0.4)  # share of the image, Zhong et al. [45]
 ERASED_ASPECT = (0.3, 1 / 0.3)  # height / width
 ERASED_SIDES = (0.15, 0.65)  # share of the height and of the width, in the released code
@@ -97,7 +97,7 @@ def place_image(image: np.ndarray, placement: Placement, out: np.ndarray) -> Non
     rows, columns = slice(max(-down, 0), height - max(down, 0)), slice(max(-right, 0), width - max(right, 0))
     out[rows, columns] = image[max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)]
     if erased:
-        strip = np.tile(np.array(MEAN_COLOUR, np.uint8), (erased.width, 1))  # a row at once, not a pixel
+        strip = np.tile(np.array(IMAGENET_COLOUR, np.uint8), (erased.width, 1))  # a row at once, not a pixel
         out[erased.top : erased.top + erased.height, erased.left : erased.left + erased.width] = strip
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from artefacts.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from artefacts.manifest import ImageRow
 from artefacts.progress import track
 from parsing.store import LabelFile
@@ -31,8 +32,6 @@ from reid.data.augmentation import (
 )
 from reid.data.images import load_image
 from reid.data.sampler import Address
-
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, which pre-trained backbones expect
 
 
 class TrainingBatch(NamedTuple):
@@ -66,7 +65,7 @@ def shares(confidences: UInt8[Tensor, "B K h w"] | None, device: torch.device) -
 def normalised(images: UInt8[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
     """Images in float32 with ImageNet's mean and deviation taken out, on the same device, still channels last."""
     count, _, height, width = images.shape
-    mean, deviation = (_filled(values, images.device).repeat(width) for values in (MEAN, DEVIATION))
+    mean, deviation = (_filled(values, images.device).repeat(width) for values in (IMAGENET_MEAN, IMAGENET_STD))
     lines = images.permute(0, 2, 3, 1).reshape(count, height, width * 3).float()  # long rows are fast, pixels are not
     lines.sub_(255 * mean).div_(255 * deviation)
     return lines.view(count, height, width, 3).permute(0, 3, 1, 2)

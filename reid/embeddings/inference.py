@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 
+from artefacts.batch_norm import fold_batch_norm
 from artefacts.processor import warn_of_slow_bfloat16
 from reid.config.root import ModelInUse
 from reid.model.bpbreid import BPBReID
@@ -16,15 +17,15 @@ def make_ready(network: BPBReID, settings: ModelInUse, device: torch.device) -> 
     """
     if settings.embedding_precision == "bfloat16":
         warn_of_slow_bfloat16(device, "models.*.embedding_precision")
-    network.backbone.network = fold_batch_norm(network.backbone.network.eval())
+    network.backbone.network = folded(network.backbone.network.eval())
     return network.eval().to(device, memory_format=torch.channels_last)
 
 
-def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """A network in eval mode with batch normalisation in the convolutions; as it is, if its code cannot be traced."""
+def folded(network: nn.Module) -> nn.Module:
+    """A network in eval mode with batch normalisation in its convolutions (those of Sequentials, if not traceable)."""
     if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
         return network
     try:
         return fuse(network)
     except Exception:
-        return network
+        return fold_batch_norm(network)

@@ -9,7 +9,7 @@ from torch import Tensor
 from reid.checkpoints.pack import read_pack
 from reid.config.pack import Pack
 from reid.embeddings.extract import compared_features
-from reid.embeddings.inference import fold_batch_norm
+from reid.embeddings.inference import folded
 from reid.model.attention import visible_parts
 from reid.model.bpbreid import BPBReID
 from reid.search.features import Features, joined
@@ -29,7 +29,7 @@ class Extractor:
 
     def __init__(self, network: BPBReID, pack: Pack, device: str | torch.device | None = None) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        network.backbone.network = fold_batch_norm(network.backbone.network.eval())
+        network.backbone.network = folded(network.backbone.network.eval())
         self.network = network.eval().to(self.device, memory_format=torch.channels_last)
         self.pack, self.parts, self.size = pack, list(pack.parts), pack.preprocessing.size
 

@@ -7,11 +7,11 @@ from PIL import Image, ImageDraw
 
 from artefacts.errors import UserError
 from artefacts.images import UnreadableImage, read_rgb
+from artefacts.palette import PART_COLOURS
 from parsing.schemes import UNKNOWN
 from parsing.store import LabelFile
 from reid.embeddings.store import HOLISTIC, Embeddings
 from reid.report.figures.ranking_sheet import (
-    COLOURS,
     FRAME,
     GAP,
     INK,
@@ -85,8 +85,8 @@ def coloured(image: Image.Image, part_map: np.ndarray) -> Image.Image:
     known = np.where(part_map == UNKNOWN, 0, part_map)
     cells = Image.fromarray(known.astype(np.uint8)).resize(image.size, Image.Resampling.NEAREST)
     part = np.asarray(cells)[..., None]
-    palette = np.array([(128, 128, 128), *COLOURS], np.float32)
-    painted = palette[1 + (part[..., 0] - 1) % len(COLOURS)]
+    palette = np.array([(128, 128, 128), *PART_COLOURS], np.float32)
+    painted = palette[1 + (part[..., 0] - 1) % len(PART_COLOURS)]
     grey = np.asarray(image.convert("L"), np.float32)[..., None]
     return Image.fromarray(np.where(part > 0, 0.45 * grey + 0.55 * painted, grey).clip(0, 255).astype(np.uint8))
 

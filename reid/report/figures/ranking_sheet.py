@@ -9,12 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from artefacts.palette import PART_COLOURS
+
 RIGHT, WRONG, QUERY = (38, 150, 66), (206, 44, 44), (70, 70, 70)
 PAPER, INK, FAINT = (255, 255, 255), (30, 30, 30), (150, 150, 150)
-COLOURS = (
-    (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
-    (120, 94, 240), (154, 205, 50), (139, 69, 19), (64, 224, 208), (255, 105, 180),
-)  # fmt: skip
 HOLISTIC_COLOURS = {"global": (165, 165, 165), "foreground": (110, 110, 110), "concatenated": (55, 55, 55)}
 THUMB = (84, 168)  # width, height of an image
 FRAME, GAP, CAPTION, TITLE = 4, 8, 15, 20  # pixels
@@ -52,7 +50,7 @@ Colours = dict[str, tuple[int, int, int]]
 
 def colours_of(parts: list[str]) -> Colours:
     """The colour of every embedding: of the parts in their order, the same in all pictures, and greys of the others."""
-    return HOLISTIC_COLOURS | {part: COLOURS[number % len(COLOURS)] for number, part in enumerate(parts)}
+    return HOLISTIC_COLOURS | {part: PART_COLOURS[number % len(PART_COLOURS)] for number, part in enumerate(parts)}
 
 
 def sheet(queries: list[list[Row]], colours: Colours) -> Image.Image:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from artefacts.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from parsing.pifpaf import network as pifpaf
 from tests.labelling import skeleton
 from tests.pifpaf import ARCHITECTURE, fields_of
@@ -69,7 +70,7 @@ def test_images_are_padded_in_the_middle_with_the_mean(size):
     assert abs(2 * left - (width - size[1])) <= 1
     inside = torch.zeros(height, width, dtype=torch.bool)
     inside[top : top + size[0], left : left + size[1]] = True
-    white = (1 - torch.tensor(pifpaf.IMAGENET_MEAN)) / torch.tensor(pifpaf.IMAGENET_STD)
+    white = (1 - torch.tensor(IMAGENET_MEAN)) / torch.tensor(IMAGENET_STD)
     torch.testing.assert_close(prepared[0, :, inside], white[:, None].expand(3, int(inside.sum())))
     assert prepared[0, :, ~inside].abs().max() < 0.02 if not inside.all() else True
     assert pifpaf.map_grid(size, 8) == ((height - 1) // 8 + 1, (width - 1) // 8 + 1)

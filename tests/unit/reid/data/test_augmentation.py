@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from artefacts.imagenet import IMAGENET_COLOUR
 from parsing.schemes import BACKGROUND, UNKNOWN
 from reid.config.root import Augmentation
 from reid.data.augmentation import (
-    MEAN_COLOUR,
     Box,
     Placement,
     draw_erased_box,
@@ -83,7 +83,7 @@ def test_labels_follow_their_image(placement, seed):
     picture, labels = picture_and_labels(seed)
     under = at_the_centres(placed_image(picture, placement), placement.flipped)
     placed = placed_labels(labels, SIZE, placement)
-    hidden = (under == 0).all(-1) | (under == MEAN_COLOUR).all(-1)
+    hidden = (under == 0).all(-1) | (under == IMAGENET_COLOUR).all(-1)
     assert np.array_equal(placed[~hidden] * 50 + 60, under[~hidden][:, 0])
     assert (placed[hidden] == BACKGROUND).all()
 

@@ -6,13 +6,13 @@ import torch
 from PIL import Image
 
 from artefacts.errors import UserError
+from artefacts.imagenet import IMAGENET_COLOUR, IMAGENET_MEAN, IMAGENET_STD
 from artefacts.manifest import ImageRow, read_manifest
 from parsing.store import LabelFile, write_labels
 from reid.config.root import Augmentation
-from reid.data.augmentation import MEAN_COLOUR
 from reid.data.images import load_image
 from reid.data.loading import embedding_loader, readable, training_loader
-from reid.data.samples import DEVIATION, MEAN, TrainingSamples, normalised
+from reid.data.samples import TrainingSamples, normalised
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_labels_lie_on_their_images(tmp_path, flip):
     samples = TrainingSamples(tmp_path, rows, LabelFile(tmp_path / "labels.h5"), (128, 64), wanted, seed=0)
     batch = samples.__getitems__([(0, position, 0) for position in range(200)])
     centres = batch.images[:, :, 2::4, (1 if flip else 2) :: 4]
-    hidden = (centres == 0).all(1) | (centres == torch.tensor(MEAN_COLOUR).view(3, 1, 1)).all(1)
+    hidden = (centres == 0).all(1) | (centres == torch.tensor(IMAGENET_COLOUR).view(3, 1, 1)).all(1)
     assert torch.equal(batch.labels, torch.where(hidden, 0, (centres[:, 0].int() - 60) // 50).to(torch.uint8))
 
 
@@ -162,13 +162,13 @@ def test_resizing_is_that_of_pillow(people, size):
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 def test_normalised_images_have_no_mean_and_unit_deviation(layout):
     images = torch.randint(0, 256, (2, 3, 8, 4), dtype=torch.uint8).contiguous(memory_format=layout)
-    mean, deviation = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(DEVIATION).view(3, 1, 1)
+    mean, deviation = torch.tensor(IMAGENET_MEAN).view(3, 1, 1), torch.tensor(IMAGENET_STD).view(3, 1, 1)
     torch.testing.assert_close(normalised(images), (images / 255 - mean) / deviation, atol=1e-5, rtol=1e-5)
     assert normalised(images).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_erased_pixels_are_nearly_zero_once_normalised():
-    colour = torch.tensor(MEAN_COLOUR, dtype=torch.uint8).view(1, 3, 1, 1)
+    colour = torch.tensor(IMAGENET_COLOUR, dtype=torch.uint8).view(1, 3, 1, 1)
     assert normalised(colour.expand(1, 3, 2, 2)).abs().max() < 0.01
 
 

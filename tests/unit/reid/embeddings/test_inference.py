@@ -11,7 +11,7 @@ from reid.checkpoints.store import new_model
 from reid.config.root import ModelInUse
 from reid.data.samples import TestBatch
 from reid.embeddings.extract import embed
-from reid.embeddings.inference import fold_batch_norm, make_ready
+from reid.embeddings.inference import folded, make_ready
 
 CPU = torch.device("cpu")
 
@@ -81,4 +81,4 @@ class Wayward(nn.Module):
 
 def test_a_network_that_cannot_be_traced_is_used_as_it_is():
     network = Wayward().eval()
-    assert fold_batch_norm(network) is network
+    assert folded(network) is network

@@ -8,13 +8,14 @@ import torch
 from PIL import Image
 
 from artefacts.manifest import read_manifest
+from artefacts.palette import PART_COLOURS
 from reid.checkpoints.store import new_model
 from reid.config.root import Model, ModelInUse
 from reid.data.loading import embedding_loader
 from reid.embeddings.extract import embed
 from reid.embeddings.store import writing
 from reid.report.figures.attention import CELL, COLUMNS, coloured
-from reid.report.figures.ranking_sheet import COLOURS, GAP, RIGHT, TITLE, WRONG
+from reid.report.figures.ranking_sheet import GAP, RIGHT, TITLE, WRONG
 from tests.people import stage
 
 PARTS = ["head", "arms", "torso", "legs", "feet"]
@@ -82,5 +83,5 @@ def test_labels_take_the_parts_colours_and_unknown_stays_grey():
     assert len(set(painted[0, 0])) == 1
     assert (painted[1, 3] == painted[0, 0]).all()
     grey = int(painted[0, 0, 0])
-    for pixel, colour in ((painted[0, 3], COLOURS[0]), (painted[1, 0], COLOURS[1])):
+    for pixel, colour in ((painted[0, 3], PART_COLOURS[0]), (painted[1, 0], PART_COLOURS[1])):
         np.testing.assert_allclose(pixel, 0.45 * grey + 0.55 * np.array(colour), atol=1.5)
