@@ -42,7 +42,7 @@ from artefacts.processor import has_bfloat16  # noqa: E402
 from parsing.config import Checkpoint  # noqa: E402
 from parsing.labels.label_maps import MaskMaker  # noqa: E402
 from parsing.pifpaf import network as pifpaf  # noqa: E402
-from parsing.pifpaf.cache import KnownRows, discard  # noqa: E402
+from parsing.pifpaf.cache import KnownRows  # noqa: E402
 from parsing.pifpaf.checkpoints import load_network, save_network  # noqa: E402
 from parsing.pifpaf.extraction import Finder, Job  # noqa: E402
 from parsing.pifpaf.inference import one_dnn  # noqa: E402
@@ -197,7 +197,7 @@ class Ours:
         known, batch = KnownRows({}), sources[: self.keeper.work.job.batch_size]
         known.add(path)
         spent = [milliseconds(lambda: self.reuse(known, batch)) for _ in range(20)]
-        discard(self.keeper.work.folder)
+        path.unlink()
         return min(spent) / len(batch)
 
     def reuse(self, known: KnownRows, batch: list[Source]) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from artefacts.errors import UserError
 from artefacts.manifest import Source
-from artefacts.state import LOCK
 from parsing.store import FieldFile
 
 
@@ -64,10 +63,3 @@ def what_decides(provenance: dict) -> dict:
 def differing(first: dict, second: dict) -> str:
     """The first name under which two dicts differ; empty if nowhere."""
     return next((name for name in first if first[name] != second[name]), "")
-
-
-def discard(folder: Path) -> None:
-    """Remove the kept batches of a folder: what they led to is in place."""
-    for path in folder.iterdir():
-        if path.name != LOCK:
-            path.unlink()

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from itertools import chain
@@ -12,9 +13,9 @@ from artefacts.gpus import take_gpus
 from artefacts.manifest import Source, digest_of, read_sources, shard_of
 from artefacts.progress import track
 from artefacts.provenance import provenance
-from artefacts.state import locked
+from artefacts.state import fingerprint, working_folder
 from parsing.grids import BLOCK
-from parsing.pifpaf.cache import KnownRows, discard
+from parsing.pifpaf.cache import KnownRows, what_decides
 from parsing.pifpaf.extraction import Finder, Job
 from parsing.pifpaf.workers import Work, find_batches
 from parsing.stage_config import FieldsConfig
@@ -54,11 +55,12 @@ def run(arguments: argparse.Namespace) -> None:
         "checkpoint_sha256": sha256_of(arguments.checkpoint),
         "silhouette_grid": config.extraction.silhouettes and [length // BLOCK for length in config.pifpaf.size],
     }
-    with locked(arguments.state):
-        rows = _rows(sources, Work(job, arguments.state, attributes), arguments)
+    belongs = fingerprint(what_decides(attributes["provenance"]))
+    with working_folder(arguments.state, belongs) as folder:
+        rows = _rows(sources, Work(job, folder, attributes), arguments)
         rows = track(rows, "finding body parts", "image", len(sources))
         write_fields(arguments.fields, finder.grid, len(sources), rows, attributes)
-        discard(arguments.state)
+        shutil.rmtree(folder)
 
 
 def _record(config: FieldsConfig, checkpoint: Path, every: list[Source]) -> dict:

@@ -41,7 +41,10 @@ def run(arguments: argparse.Namespace) -> None:
     config = TrainPifPafConfig.model_validate_json(arguments.config)
     inputs = {"index": arguments.index, "truth": arguments.truth}
     record = provenance("parsing.stages.train_pifpaf", config.model_dump(mode="json"), inputs)
+    outputs = [arguments.checkpoint, arguments.report]
     with working_state(arguments.state, fingerprint(record)) as state:
+        if state.put_back(outputs):
+            return
         network = _trained(config, arguments, state)
         save_network(arguments.checkpoint, network, _architecture(config), record)
         report = {
@@ -51,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
             "provenance": record,
         }
         write_json(arguments.report, report)
-        state.discard()
+        state.finish(outputs)
 
 
 def _architecture(config: TrainPifPafConfig) -> pifpaf.Architecture:

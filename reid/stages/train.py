@@ -20,7 +20,7 @@ from artefacts.gpus import take_gpus
 from artefacts.manifest import read_manifest
 from artefacts.processor import compute_on
 from artefacts.provenance import provenance
-from artefacts.state import State, fingerprint, working_state
+from artefacts.state import SUPERSEDED, State, fingerprint, working_state
 from parsing.store import LabelFile
 from reid.checkpoints.store import new_model, save_model
 from reid.config.root import Head, Training
@@ -47,12 +47,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     settings = TrainConfig.model_validate_json(arguments.config)
+    if _put_back(arguments, settings):
+        return
     processes = settings.model.training.processes
     take_gpus(processes)
     if processes > 1:
         run_in_processes(_run_one, arguments, processes)
     else:
         _run(arguments, settings)
+
+
+def _put_back(arguments: argparse.Namespace, settings: TrainConfig) -> bool:
+    """Whether these settings had been trained with, before a training with others began: then that model is back."""
+    if not list(arguments.state.glob(f"*/{SUPERSEDED}")):
+        return False
+    with working_state(arguments.state, fingerprint(_record(arguments, settings))) as state:
+        return state.put_back(_outputs(arguments))
 
 
 def _run_one(arguments: argparse.Namespace) -> int:
@@ -85,7 +95,7 @@ def _run(arguments: argparse.Namespace, settings: TrainConfig) -> None:
         process=accelerator.process_index,
     )
     network = new_model(settings.model, len(part_names), loader.identities)
-    record = provenance("reid.stages.train", settings.model_dump(mode="json"), _inputs(arguments, settings, labels))
+    record = _record(arguments, settings)
     title = str(arguments.model.parent)
     with _state(arguments.state, fingerprint(record), accelerator) as state:
         with Watch(accelerator, title, settings.model_dump(mode="json")) as watch:
@@ -94,7 +104,7 @@ def _run(arguments: argparse.Namespace, settings: TrainConfig) -> None:
             with replacing(arguments.history) as path:
                 pd.DataFrame(trained.history).to_csv(path, index=False)
             save_model(arguments.model, trained.weights, settings.model, part_names, loader.identities, record)
-            state.discard()
+            state.finish(_outputs(arguments))
 
 
 def _accelerator(training: Training) -> Accelerator:
@@ -118,13 +128,18 @@ def _accelerator(training: Training) -> Accelerator:
     )
 
 
-def _inputs(arguments: argparse.Namespace, settings: TrainConfig, labels: LabelFile | None) -> dict[str, Path]:
+def _outputs(arguments: argparse.Namespace) -> list[Path]:
+    return [arguments.model, arguments.history]
+
+
+def _record(arguments: argparse.Namespace, settings: TrainConfig) -> dict:
+    """The provenance of the model: all that it depends on."""
     inputs = {"manifest": arguments.manifest}
-    if labels is not None:
+    if not settings.model.head.stripe_names:
         inputs["labels"] = arguments.labels
     if settings.model.backbone.weights not in (None, "imagenet"):
         inputs["backbone"] = Path(settings.model.backbone.weights)
-    return inputs
+    return provenance("reid.stages.train", settings.model_dump(mode="json"), inputs)
 
 
 @contextmanager

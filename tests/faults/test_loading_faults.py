@@ -61,7 +61,8 @@ def train(people, config, folder) -> int:
 
 def saved(folder) -> tuple[int, int]:
     """Epochs and batches of the next that a training's state holds."""
-    state = torch.load(folder / "state" / "state.pt", weights_only=True)["state"]
+    (path,) = (folder / "state").glob("*/state.pt")
+    state = torch.load(path, weights_only=True)["state"]
     return state["epoch"], state["batch"]
 
 
@@ -86,7 +87,7 @@ def test_a_loader_that_delivers_nothing_ends_the_extraction_in_one_line(people, 
 
 def test_a_signal_ends_a_training_that_waits_for_its_loader(people, config, tmp_path, loader_that):
     loader_that(TrainingSamples, 5, lambda: time.sleep(999))
-    threading.Thread(target=terminate_when_saved, args=(tmp_path / "state" / "state.pt",), daemon=True).start()
+    threading.Thread(target=terminate_when_saved, args=(tmp_path / "state",), daemon=True).start()
     with pytest.raises(SystemExit) as end:
         train(people, config, tmp_path)
     assert end.value.code == 128 + signal.SIGTERM
@@ -106,7 +107,7 @@ def test_a_training_process_that_is_killed_ends_all_in_one_line():
 
 def terminate_when_saved(state: Path) -> None:
     """End this process a moment after the first epoch: its training then waits for the next batch but one."""
-    while not state.exists():
+    while not list(state.glob("*/state.pt")):
         time.sleep(0.01)
     time.sleep(1)
     os.kill(os.getpid(), signal.SIGTERM)

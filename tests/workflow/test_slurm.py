@@ -51,7 +51,7 @@ def project(slurm: Cluster, tmp_path_factory) -> Path:
     with open(folder / "output", "w") as output:
         run = subprocess.Popen(command, cwd=folder, env=slurm.environment, stdout=output, stderr=subprocess.STDOUT)
     try:
-        preempt(slurm, run, folder / "state/synthetic/small/seed1/state.pt")
+        preempt(slurm, run, folder / "state/synthetic/small/seed1")
         assert run.wait(timeout=5400) == 0, (folder / "output").read_text()[-5000:]
     finally:
         run.terminate()
@@ -66,7 +66,7 @@ def edit(path: Path, change) -> None:
 
 def preempt(slurm: Cluster, run: subprocess.Popen, state: Path) -> None:
     """Once the training has something to lose, want its GPU for something more urgent."""
-    while run.poll() is None and not state.exists():
+    while run.poll() is None and not list(state.glob("*/state.pt")):
         time.sleep(1)
     slurm.call("sbatch", "--partition=urgent", "--gpus=1", "--mem=10", "--output=/dev/null", "--wrap=sleep 3")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from artefacts.state import LOCK, locked
+from artefacts.state import locked
 from parsing.pifpaf.extraction import Finder
 from parsing.stages import fields as stage
 from parsing.store import FieldFile
@@ -64,7 +64,7 @@ def must_be_as_from_nothing(folder: Path, again: str, **changes: object) -> None
 
 
 def kept(folder: Path) -> list[Path]:
-    return sorted(path for path in (folder / "state").iterdir() if path.name != LOCK)
+    return sorted((folder / "state").glob("*/*"))
 
 
 def test_added_images_alone_are_given_to_the_network(folder, seen, capsys):
@@ -173,7 +173,7 @@ def test_damaged_and_foreign_batches_are_made_again(folder, seen, capsys):
         with pytest.raises(KeyboardInterrupt):
             find(folder, "again.h5")
     truncate(kept(folder)[1])
-    (folder / "state/other.h5").write_text("something else")
+    kept(folder)[0].with_name("other.h5").write_text("something else")
     seen.clear()
     assert find(folder, "again.h5") == 0
     assert len(seen) == IMAGES + 1 - 4 * 2
@@ -195,7 +195,7 @@ from tests.labelling import find
 folder, survivors = Path(sys.argv[1]), int(sys.argv[2])
 class Dying(workers.Keeper):
     def __call__(self, batch):
-        if len(list((folder / "state").glob("*.h5"))) == survivors:
+        if len(list((folder / "state").glob("*/*.h5"))) == survivors:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().__call__(batch)
 workers.Keeper = Dying

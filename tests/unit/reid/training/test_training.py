@@ -14,6 +14,7 @@ from artefacts.state import State, fingerprint, working_state
 from reid.config.root import Model
 from reid.training.attention_targets import labels_on_cells
 from reid.training.schedule import learning_rate
+from reid.training.trainer import Trainer
 from tests.people import stage
 
 
@@ -65,7 +66,7 @@ class TestState:
     )
     def test_a_damaged_file_starts_over(self, tmp_path, damage):
         State(tmp_path, "a").save({"epoch": 3})
-        file = tmp_path / "state.pt"
+        (file,) = tmp_path.glob("*/state.pt")
         file.write_bytes(damage(file.read_bytes()))
         assert State(tmp_path, "a").load() is None
 
@@ -136,13 +137,14 @@ def test_a_killed_training_ends_with_the_same_weights(people, entry, undisturbed
     killed = subprocess.run([sys.executable, "-c", KILLED, moment, "train", *words], capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert not (tmp_path / "model.safetensors").exists()
-    assert torch.load(tmp_path / "state" / "state.pt", weights_only=True)["state"]["epoch"] == 2
+    (state,) = (tmp_path / "state").glob("*/state.pt")
+    assert torch.load(state, weights_only=True)["state"]["epoch"] == 2
     assert stage("train", **options(people, entry, tmp_path)) == 0
     expected, found = load_file(undisturbed / "model.safetensors"), load_file(tmp_path / "model.safetensors")
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert (undisturbed / "history.csv").read_text() == (tmp_path / "history.csv").read_text()
-    assert [path.name for path in (tmp_path / "state").iterdir()] == ["lock"]
+    assert not list((tmp_path / "state").rglob("state.pt"))
 
 
 def test_a_loss_that_is_not_finite_stops_with_a_clear_line(people, entry, tmp_path, capsys):
@@ -150,3 +152,19 @@ def test_a_loss_that_is_not_finite_stops_with_a_clear_line(people, entry, tmp_pa
     assert stage("train", **options(people, entry, tmp_path)) == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: the loss is not finite in epoch")
     assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_a_model_is_back_if_more_epochs_are_given_up(people, entry, tmp_path, monkeypatch, caplog):
+    entry["training"]["epochs"] = 1
+    chosen = options(people, entry, tmp_path)
+    assert stage("train", **chosen) == 0
+    whole = chosen["model"].read_bytes()
+    for output in (chosen["model"], chosen["history"]):
+        output.unlink()  # as Snakemake does before the next training
+    monkeypatch.setattr(Trainer, "step", lambda *_: (_ for _ in ()).throw(UserError("killed")))
+    longer = entry | {"training": entry["training"] | {"epochs": 2}}
+    assert stage("train", **chosen | {"config": chosen["config"] | {"model": longer}}) == 1
+    assert "superseded: finished with other settings, kept until" in caplog.text
+    assert stage("train", **chosen) == 0  # without a step
+    assert chosen["model"].read_bytes() == whole
+    assert chosen["history"].exists()
