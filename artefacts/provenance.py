@@ -72,6 +72,9 @@ def _read(source: Path) -> tuple[list[str], str]:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Name) and node.id == "__path__":  # of a package that stands for all its modules
+            package = ".".join(source.parent.relative_to(ROOT).parts)
+            names += [f"{package}.{path.stem}" for path in sorted(source.parent.glob("[a-z]*.py"))]
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:]
     own = [name for name in names if name.split(".")[0] in OWN_PACKAGES]

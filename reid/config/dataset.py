@@ -1,20 +1,21 @@
 """The configuration of datasets: where they are, how they are drawn, labelled and trained. Part of `reid.config`."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from artefacts.config import Count, Name, Section, Share, named_once
+from artefacts.config import Count, Name, Section, Share, must_be_one_of, named_once
 from artefacts.missing import is_missing
 from parsing.config import ImageRoot, LabelledDataset
 
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], AfterValidator(named_once)]
-Reader = Literal[
-    "market1501", "occluded_reid", "partial_reid", "p_dukemtmc", "msmt17", "occluded_posetrack",
-    "names", "folders", "table",
-]  # fmt: skip
 OWN = ("names", "folders", "table")  # readers of images that follow no published layout
+LAYOUTS = (
+    Path(__file__).parents[1] / "data" / "readers" / "layouts"
+)  # a module a layout; only their names are read here
+READERS = (*sorted(path.stem for path in LAYOUTS.glob("[a-z]*.py")), *OWN)
 TAKEN = {
     "market1501": {"distractor_folder"},
     "partial_reid": {"queries"},
@@ -26,6 +27,14 @@ NEEDED = {"names": ("pattern", "identity"), "folders": (None, "camera"), "table"
 Finding = Literal[
     "absent", "one_camera", "no_cameras", "shared_identities", "copies", "contradictions", "single_images"
 ]  # what stage protocol may find wrong, beside unreadable images, about which `labels.unreadable` decides
+
+
+def _known(reader: str) -> str:
+    must_be_one_of("reader", reader, READERS)
+    return reader
+
+
+Reader = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(READERS)})]
 
 
 class Synthetic(Section):

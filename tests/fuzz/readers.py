@@ -32,8 +32,7 @@ from reid.checkpoints.official_settings import differences, unsupported
 from reid.checkpoints.store import load_model, new_model, save_model
 from reid.config.dataset import Options
 from reid.config.root import Backbone, Config, Model, ModelInUse, load
-from reid.data.readers.msmt17 import read_msmt17
-from reid.data.readers.posetrack import read_occluded_posetrack
+from reid.data.readers.layouts import msmt17, occluded_posetrack
 from reid.data.readers.table import read_table
 from reid.embeddings.store import reading
 from tests import embeddings
@@ -114,7 +113,7 @@ def read_msmt17_list(content: bytes, folder: Path) -> object:
     for half in ("mask_train_v2", "mask_test_v2"):
         (folder / half).mkdir(exist_ok=True)
     (folder / "list_query.txt").write_bytes(content)
-    return read_msmt17(folder, ["query"], "msmt17")
+    return msmt17.read(folder, ["query"], Options(), "msmt17")
 
 
 def posetrack_tables(folder: Path) -> Iterator[bytes]:
@@ -132,7 +131,7 @@ def read_posetrack(content: bytes, folder: Path) -> object:
         crops = sampling = None
     for path, table in (("images/anns/train_reid_crops_anns.json", crops), ("train_dataset_sampling.json", sampling)):
         (root / path).write_bytes(content if table is None else json.dumps(table).encode())
-    return read_occluded_posetrack(folder, ["train"], "posetrack")
+    return occluded_posetrack.read(folder, ["train"], Options(), "posetrack")
 
 
 # Images, and labels of other programs.

@@ -1,19 +1,20 @@
-"""Readers: from a dataset's folder to the split, identity and camera of every image. A module each, chosen by name."""
+"""Readers: from a dataset's folder to the split, identity and camera of every image, chosen by name.
+
+Published layouts are the modules of `layouts`; one's own images have the readers names, folders and table.
+"""
 
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from artefacts.errors import UserError
 from artefacts.manifest import DISTRACTOR
-from reid.config.dataset import ImageFolder, Split
+from reid.config.dataset import OWN, ImageFolder, Split
+from reid.data.readers import layouts
 from reid.data.readers.division import divided
 from reid.data.readers.found import Found
-from reid.data.readers.market1501 import read_market1501
-from reid.data.readers.msmt17 import read_msmt17
 from reid.data.readers.names import JUNK, Name, numbered
-from reid.data.readers.occluded import OCCLUDED_REID, P_DUKEMTMC, partial_reid, read_occluded
 from reid.data.readers.own import read_folders, read_names
-from reid.data.readers.posetrack import read_occluded_posetrack
 from reid.data.readers.table import read_table
 
 
@@ -22,17 +23,10 @@ def read_folder(folder: ImageFolder, wanted: Sequence[str], name: str) -> list[N
 
     `name` is the dataset's entry in config.yaml. Raises UserError for what is missing, misnamed or leads outside.
     """
-    root, options = Path(folder.root), folder.options
-    occluded = {"occluded_reid": OCCLUDED_REID, "p_dukemtmc": P_DUKEMTMC, "partial_reid": partial_reid(options.queries)}
-    if folder.reader == "market1501":
-        return read_market1501(root, wanted, options.distractor_folder, name)
-    if folder.reader in occluded:
-        return read_occluded(root, occluded[folder.reader], wanted, name)
-    if folder.reader == "msmt17":
-        return read_msmt17(root, wanted, name)
-    if folder.reader == "occluded_posetrack":
-        return read_occluded_posetrack(root, wanted, name)
-    return _read_own(folder, wanted, name)
+    if folder.reader in OWN:
+        return _read_own(folder, wanted, name)
+    layout = import_module(f"{layouts.__name__}.{folder.reader}")
+    return layout.read(Path(folder.root), wanted, folder.options, name)
 
 
 def _read_own(folder: ImageFolder, wanted: Sequence[str], name: str) -> list[Name]:

@@ -1,4 +1,4 @@
-"""Readers of datasets that ask with occluded images for whole ones: Occluded-ReID, Partial-REID, P-DukeMTMC-reID.
+"""Datasets that ask with occluded images for whole ones: Occluded-ReID, Partial-REID, P-DukeMTMC-reID.
 
 They name no cameras, or none that their protocol uses. As is the custom, occluded images get camera 1 and whole ones
 camera 2, so that evaluation leaves no pair out. Identities are the numbers before the first underscore of a name
@@ -15,18 +15,6 @@ from reid.data.readers.names import Name
 
 OCCLUDED, WHOLE = 1, 2  # cameras by custom
 NAME = re.compile(r"(?P<identity>[0-9]{1,9})_.+")
-OCCLUDED_REID = {"occluded_body_images": ("query", OCCLUDED), "whole_body_images": ("gallery", WHOLE)}
-P_DUKEMTMC = {
-    "train/occluded_body_images": ("train", OCCLUDED),
-    "train/whole_body_images": ("train", WHOLE),
-    "test/occluded_body_images": ("query", OCCLUDED),
-    "test/whole_body_images": ("gallery", WHOLE),
-}
-
-
-def partial_reid(queries: str | None) -> dict[str, tuple[str, int]]:
-    """Split and camera of Partial-REID's folders; its queries are the `partial` images (cut to the body), or others."""
-    return {f"{queries or 'partial'}_body_images": ("query", OCCLUDED), "whole_body_images": ("gallery", WHOLE)}
 
 
 def read_occluded(root: Path, layout: dict[str, tuple[str, int]], wanted: Iterable[str], name: str) -> list[Name]:

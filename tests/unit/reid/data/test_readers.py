@@ -5,7 +5,7 @@ import json
 import pytest
 
 from reid.config.root import Dataset
-from reid.data.readers.msmt17 import TEST_IDENTITIES
+from reid.data.readers.layouts.msmt17 import TEST_IDENTITIES
 from tests.datasets import brief, market, put, read, write_lists, write_table
 
 OCCLUDED_REID = [

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from artefacts.errors import UserError
 from artefacts.files import is_inside
+from reid.config.dataset import Options
 from reid.data.readers.files import located
 from reid.data.readers.names import Name
 
@@ -18,10 +19,10 @@ LISTS = {"list_train.txt": "train", "list_val.txt": "train", "list_query.txt": "
 TEST_IDENTITIES = 100_000  # from where those of the test half are numbered
 
 
-def read_msmt17(root: Path, wanted: Iterable[str], name: str) -> list[Name]:
+def read(root: Path, wanted: Iterable[str], options: Options, name: str) -> list[Name]:
     """All images that the lists of the `wanted` splits name; whether they are there is for the manifest stage to see.
 
-    `name` is the dataset's entry in config.yaml. Raises UserError for a missing folder or list and for a wrong line.
+    Raises UserError for a missing folder or list and for a wrong line.
     """
     train, test = _halves(root, name)
     base = root / PurePosixPath(test).parent

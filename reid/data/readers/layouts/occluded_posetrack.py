@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from artefacts.errors import UserError
+from reid.config.dataset import Options
 from reid.data.readers.files import located
 from reid.data.readers.names import Name
 
@@ -19,10 +20,10 @@ HALVES = {"train": ("train",), "val": ("query", "gallery")}
 UNUSED = "none"
 
 
-def read_occluded_posetrack(root: Path, wanted: Iterable[str], name: str) -> list[Name]:
+def read(root: Path, wanted: Iterable[str], options: Options, name: str) -> list[Name]:
     """All crops that the sampling files put into one of the `wanted` splits.
 
-    `name` is the dataset's entry in config.yaml. Raises UserError for a missing folder and a file of another form.
+    Raises UserError for a missing folder and a file of another form.
     """
     images = located(root, ["images/anns"], name)["images/anns"].removesuffix("anns")
     names = []
