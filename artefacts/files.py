@@ -1,6 +1,7 @@
 """Files that are either whole or absent."""
 
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems without locks, such as NFS, answer
 _UMASK = os.umask(0o022)
 os.umask(_UMASK)
 

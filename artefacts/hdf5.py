@@ -4,7 +4,6 @@ Texts have a fixed length: those of any length lie in heaps, in which a forged f
 circles.
 """
 
-import errno
 import json
 import math
 import os
@@ -15,8 +14,8 @@ import h5py
 import numpy as np
 
 from artefacts.errors import UserError
+from artefacts.files import NO_LOCKS
 
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # file systems such as NFS say so
 MOST = 2**22  # numbers of one image in one dataset; a chunk that claims more could fill the memory
 
 # Type of each dataset and the shape that an image has in it; None = any length.

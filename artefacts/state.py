@@ -23,7 +23,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from artefacts.errors import UserError
-from artefacts.files import replacing, write_json
+from artefacts.files import NO_LOCKS, replacing, write_json
 
 log = logging.getLogger(__name__)
 LOCK, FINISHED, SUPERSEDED = "lock", "finished", "superseded"
@@ -153,7 +153,8 @@ def _remove_if_empty(folder: Path) -> None:
 def locked(directory: Path) -> Iterator[None]:
     """Meanwhile nobody else works in `directory`, which is made; the lock falls with the process, however it ends.
 
-    Raises UserError when another process, such as a trainer that outlived its snakemake, still holds it.
+    A file system without locks is warned of. Raises UserError when another process, such as a trainer that outlived its
+    snakemake, still holds it.
     """
     directory.mkdir(parents=True, exist_ok=True)
     lock = FileLock(directory / LOCK)
@@ -161,6 +162,10 @@ def locked(directory: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(f"{directory}: another process works here; wait for it or stop it first") from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        log.warning("%s: its file system has no locks; see that no other process works here", directory)
     try:
         yield
     finally:

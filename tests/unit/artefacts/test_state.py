@@ -1,5 +1,7 @@
 """Work with other settings overwrites nothing: what is finished stays until its successor is, the half done longer."""
 
+import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -82,6 +84,15 @@ def test_of_half_done_work_with_other_settings_the_last_is_kept(tmp_path, caplog
     assert left == settings[1:]
     assert f"half done with other settings, code or inputs, kept (of such, the last {KEPT})" in caplog.text
     assert "state/0 epochs: half done with other settings, code or inputs, removed" in caplog.text
+
+
+def test_a_file_system_without_locks_is_warned_of(tmp_path, monkeypatch, caplog):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    begin(tmp_path, "30 epochs")
+    assert "its file system has no locks; see that no other process works here" in caplog.text
 
 
 def test_a_disk_that_fails_does_not_start_the_work_over(tmp_path, monkeypatch):
