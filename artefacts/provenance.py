@@ -28,12 +28,12 @@ def code_digest(module: str) -> str:
     exactly when code that it executes has changed.
     """
     digest = hashlib.sha256()
-    for name in sorted(filter(_has_results, import_closure(module))):
+    for name in sorted(filter(has_results, import_closure(module))):
         digest.update(f"{name}={_read(_source(name))[1]}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def _has_results(module: str) -> bool:
+def has_results(module: str) -> bool:
     """Whether a module can change a result other than through what a stage is told."""
     return module not in ONLY_SHOWN and not set(module.split(".")) & set(CONFIGURATION)
 

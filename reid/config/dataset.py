@@ -84,7 +84,7 @@ class Options(Section):
         return self
 
 
-class Split(Section):
+class Division(Section):
     """How images are divided where they do not say it themselves: by identity, then by camera."""
 
     train: Share = 0.5  # of the identities with at least two images
@@ -97,7 +97,7 @@ class ImageFolder(ImageRoot):
 
     reader: Reader
     options: Options = Options()  # of the reader
-    split: Split | None = None  # names, folders, table
+    split: Division | None = None  # names, folders, table
     trains_on: Name | None = None  # dataset whose training half serves, where this one has none
     expected: dict[Literal["train", "query", "gallery"], Count] = {}  # images of a complete copy
 

@@ -43,7 +43,7 @@ class Matching(Section):
 
 
 @with_config(ConfigDict(extra="forbid", strict=True))
-class Row(TypedDict):
+class TableRow(TypedDict):
     """A row of a table; rows of one label share a line across datasets."""
 
     label: str
@@ -53,7 +53,7 @@ class Row(TypedDict):
     published: NotRequired[str]  # label of the published row that it repeats; its own label if not given
 
 
-def datasets_of(row: Row) -> list[str]:
+def datasets_of(row: TableRow) -> list[str]:
     """The datasets that a row has numbers for."""
     return [row["dataset"]] if isinstance(row["dataset"], str) else row["dataset"]
 
@@ -62,7 +62,7 @@ class Table(Section):
     """A table: which rows it shows."""
 
     title: str
-    rows: list[Row]
+    rows: list[TableRow]
     seeds: Seeds | None = None  # null: the dataset's
     published: Literal["table1", "table2", "table3", "table4"] | None = None  # of the paper, whose rows stand first
     reference: str | None = None  # label of the row to which the others are compared, seed by seed

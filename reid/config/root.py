@@ -14,7 +14,7 @@ from artefacts.config import EMBEDDINGS, Name, Section, must_be_one_of, overlaid
 from artefacts.errors import UserError, first_problem
 from parsing.config import LabelConfig
 from reid.config.dataset import Dataset, ImageFolder, Synthetic  # noqa: F401 - importers find all types here
-from reid.config.report import Matching, Pictures, Row, Table, datasets_of  # noqa: F401 - as above
+from reid.config.report import Matching, Pictures, Table, TableRow, datasets_of  # noqa: F401 - as above
 from reid.config.training import (  # noqa: F401 - as above
     Augmentation,
     Backbone,

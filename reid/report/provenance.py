@@ -15,7 +15,7 @@ from artefacts.weights import read_metadata
 
 
 @dataclass(frozen=True)
-class Job:
+class MeasuredJob:
     """What Snakemake measured of a finished job: wall-clock and processor seconds, and the most memory held, in MB."""
 
     name: str
@@ -24,7 +24,7 @@ class Job:
     memory: float
 
 
-def jobs(folder: Path, names: Iterable[str]) -> list[Job]:
+def jobs(folder: Path, names: Iterable[str]) -> list[MeasuredJob]:
     """The jobs whose benchmark files lie in these folders below `folder`, in the order of their names.
 
     A job without a file (its benchmarks were not kept), and one so short that nothing was measured, are left out.
@@ -33,17 +33,17 @@ def jobs(folder: Path, names: Iterable[str]) -> list[Job]:
     return [job for path in paths if (job := _job(path, path.relative_to(folder).with_suffix("").as_posix()))]
 
 
-def _job(path: Path, name: str) -> Job | None:
+def _job(path: Path, name: str) -> MeasuredJob | None:
     with open(path, newline="", encoding="utf-8") as file:
         (line, *_) = csv.DictReader(file, delimiter="\t")
     try:
-        return Job(name, *(float(line[column]) for column in ("s", "cpu_time", "max_rss")))
+        return MeasuredJob(name, *(float(line[column]) for column in ("s", "cpu_time", "max_rss")))
     except ValueError:  # NA, or -
         return None
 
 
 @dataclass(frozen=True)
-class Source:
+class InputFile:
     """A file that another was made from: its `name` in the record, and where that content lies, if it is at hand.
 
     `replaced`: there is a file of this name, but with other content, so that what was made from it is out of date.
@@ -62,7 +62,7 @@ class Artefact:
     stage: str
     code: str
     packages: dict[str, str]
-    sources: list[Source]
+    sources: list[InputFile]
 
     @property
     def holds(self) -> bool:
@@ -85,7 +85,7 @@ def artefacts(made: Sequence[Path], given: Sequence[Path] = ()) -> list[Artefact
 
 def _artefact(path: Path, record: dict, at_hand: dict[str, Path], names: set[str]) -> Artefact:
     sources = [
-        Source(name, found := at_hand.get(source["sha256"]), found is None and source.get("file") in names)
+        InputFile(name, found := at_hand.get(source["sha256"]), found is None and source.get("file") in names)
         for name, source in record["inputs"].items()
     ]
     return Artefact(path, record["stage"], record["code"], record["packages"], sources)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from artefacts.errors import UserError
-from reid.config.root import Row, Table, datasets_of
+from reid.config.root import Table, TableRow, datasets_of
 
 PUBLISHED = Path(__file__).with_name("published.json")
 NOT_RUN, NOT_GIVEN = "not run", "–"
@@ -137,7 +137,7 @@ def datasets_of_table(table: Table) -> list[str]:
     return list(dict.fromkeys(dataset for row in table.rows for dataset in datasets_of(row)))
 
 
-def _published_beside(row: Row, table: Table, theirs: dict[str, dict[str, Result]]) -> dict[str, Result]:
+def _published_beside(row: TableRow, table: Table, theirs: dict[str, dict[str, Result]]) -> dict[str, Result]:
     """The published row that a row of ours repeats, by dataset; nothing if there is none."""
     if "published" in row and row["published"] not in theirs:
         known = ", ".join(theirs) or "none"
@@ -145,7 +145,7 @@ def _published_beside(row: Row, table: Table, theirs: dict[str, dict[str, Result
     return theirs.get(row.get("published", row["label"]), {})
 
 
-def _our_result(row: Row, table: Table, content: dict, beside: Result | None) -> Result:
+def _our_result(row: TableRow, table: Table, content: dict, beside: Result | None) -> Result:
     matching, results = row["matching"], content.get("results", {})
     if content and matching not in results:
         raise UserError(

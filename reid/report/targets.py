@@ -17,20 +17,20 @@ from reid.config.user_files import UserFile, backbone_weights, behind_images, be
 SO_FAR = ".so_far"
 
 
-class Cell(NamedTuple):
+class TableCell(NamedTuple):
     """What one number of a table is measured on."""
 
     dataset: str
     model: str
 
 
-def cells(config: Config, table: str) -> list[Cell]:
+def cells(config: Config, table: str) -> list[TableCell]:
     """The cells of a table, each once."""
     rows = config.tables[table.removesuffix(SO_FAR)].rows
-    return _once(Cell(dataset, row["model"]) for row in rows for dataset in datasets_of(row))
+    return _once(TableCell(dataset, row["model"]) for row in rows for dataset in datasets_of(row))
 
 
-def runnable(config: Config, table: str) -> list[Cell]:
+def runnable(config: Config, table: str) -> list[TableCell]:
     """The cells that are run for a table."""
     return [] if table.endswith(SO_FAR) else [cell for cell in cells(config, table) if not missing_for(config, cell)]
 
@@ -44,7 +44,7 @@ def missing(config: Config, table: str) -> list[str]:
     )
 
 
-def missing_for(config: Config, cell: Cell) -> list[str]:
+def missing_for(config: Config, cell: TableCell) -> list[str]:
     """The user's files that a cell needs and that are not at hand."""
     images = [file for name in _datasets(config, cell) for file in behind_images(config, name)]
     labels = [file for name in _labelled(config, cell) for file in behind_labels(config, name)]
@@ -109,12 +109,12 @@ def weights_behind(config: Config, table: str) -> list[str]:
     return _once(file.path for file in (*networks, *backbones) if file)
 
 
-def _datasets(config: Config, cell: Cell) -> list[str]:
+def _datasets(config: Config, cell: TableCell) -> list[str]:
     """The dataset that a cell's model is trained on, and the one that it is tested on."""
     return _once((config.trained_on(cell.dataset), cell.dataset))
 
 
-def _labelled(config: Config, cell: Cell) -> list[str]:
+def _labelled(config: Config, cell: TableCell) -> list[str]:
     """Those of them whose labels the model reads: in training, and in testing where labels are its attention."""
     model = config.model(cell.model)
     if not model.needs_labels:
@@ -122,11 +122,11 @@ def _labelled(config: Config, cell: Cell) -> list[str]:
     return _datasets(config, cell) if model.attends_labels else [config.trained_on(cell.dataset)]
 
 
-def _backbone(config: Config, cell: Cell) -> list[UserFile]:
+def _backbone(config: Config, cell: TableCell) -> list[UserFile]:
     return [file for file in [backbone_weights(config, cell.model)] if file]
 
 
-def _metrics(cell: Cell) -> str:
+def _metrics(cell: TableCell) -> str:
     return f"results/{cell.dataset}/{cell.model}/metrics.json"
 
 
@@ -135,7 +135,7 @@ def _folders(config: Config, dataset: str, place: str, model: str) -> list[str]:
     return [f"results/{place}/{model}/seed{seed}" for seed in config.datasets[dataset].seeds]
 
 
-def _dataset_files(config: Config, cell: Cell) -> list[str]:
+def _dataset_files(config: Config, cell: TableCell) -> list[str]:
     """Lists of the images that a model learns from and is tested on, and the labels that it reads."""
     listed = [f"results/{name}/manifest.csv" for name in _datasets(config, cell)]
     scheme = config.scheme_of(cell.model, cell.dataset)
@@ -146,7 +146,7 @@ def _dataset_files(config: Config, cell: Cell) -> list[str]:
     return listed
 
 
-def _model_files(config: Config, cell: Cell) -> list[str]:
+def _model_files(config: Config, cell: TableCell) -> list[str]:
     """A trained model with all that is measured of it on a dataset, and the pictures."""
     dataset, model = cell
     source = config.trained_on(dataset)

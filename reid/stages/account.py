@@ -7,7 +7,7 @@ from pathlib import Path
 from artefacts.files import write_text
 from reid.config.stages import AccountConfig
 from reid.report.pages import Cell, heading, page, table
-from reid.report.provenance import Artefact, Job, artefacts, jobs
+from reid.report.provenance import Artefact, MeasuredJob, artefacts, jobs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +30,9 @@ def run(arguments: argparse.Namespace) -> None:
     write_text(arguments.page, page(f"{settings.title}: what made it", *sections))
 
 
-def _times(done: list[Job]) -> list[str]:
-    total = Job("all jobs", sum(job.seconds for job in done), sum(job.processor for job in done), 0.0)
-    total = Job(total.name, total.seconds, total.processor, max((job.memory for job in done), default=0.0))
+def _times(done: list[MeasuredJob]) -> list[str]:
+    total = MeasuredJob("all jobs", sum(job.seconds for job in done), sum(job.processor for job in done), 0.0)
+    total = MeasuredJob(total.name, total.seconds, total.processor, max((job.memory for job in done), default=0.0))
     rows = [
         (
             job.name,

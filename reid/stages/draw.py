@@ -10,7 +10,7 @@ from artefacts.files import replacing, write_csv
 from artefacts.progress import track
 from reid.config.root import Synthetic
 from reid.config.stages import DrawConfig
-from reid.synthetic.dataset import Scene, Shot, Truth, draw_shot, encode_jpeg, plan_shots, write_truth
+from reid.synthetic.dataset import RenderedTruth, Scene, Shot, draw_shot, encode_jpeg, plan_shots, write_truth
 from reid.synthetic.scenes import make_camera
 
 
@@ -43,7 +43,7 @@ def _scene(config: Synthetic) -> Scene:
     return Scene(config.seed, cameras, (config.width, config.height), config.crowd, config.occlusion)
 
 
-def _draw_to(folder: Path, config: Synthetic, shot: Shot) -> tuple[str, Truth]:
+def _draw_to(folder: Path, config: Synthetic, shot: Shot) -> tuple[str, RenderedTruth]:
     image, truth = draw_shot(shot, _scene(config))
     content = encode_jpeg(image)
     (folder / shot.key).write_bytes(content)

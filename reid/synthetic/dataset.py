@@ -47,7 +47,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Truth:
+class RenderedTruth:
     """What is known of a drawn image: `keypoints` [MAX_PEOPLE, 17, 3] (target first), `parts` [H, W] of the target."""
 
     keypoints: np.ndarray
@@ -101,7 +101,7 @@ def draw_shot(shot: Shot, scene: Scene):
     for row, (points, where, owner) in enumerate(drawn):
         keypoints[row] = canvas.keypoints(points, where, owner)
     parts = np.where(canvas.owner == TARGET, canvas.part, 0).astype(np.uint8)
-    return camera.expose(canvas.colour, rng), Truth(keypoints, parts, len(drawn))
+    return camera.expose(canvas.colour, rng), RenderedTruth(keypoints, parts, len(drawn))
 
 
 Drawn = tuple[dict[str, np.ndarray], View, int]  # joints, view and owner number of a person on the canvas
@@ -141,7 +141,7 @@ def encode_jpeg(image, quality: int = 92) -> bytes:
     return buffer.getvalue()
 
 
-def write_truth(path: Path, keys: list[str], truths: list[Truth], seed: int) -> None:
+def write_truth(path: Path, keys: list[str], truths: list[RenderedTruth], seed: int) -> None:
     """HDF5 with `key`, `keypoints`, `parts` and `people` of every image; the target is person 0 of each."""
     with create_hdf5(path) as file:
         file["key"] = np.array(keys, dtype=h5py.string_dtype())

@@ -15,8 +15,7 @@ from parsing.ground_truth import Truth
 from parsing.store import FieldFile
 from reid.embeddings.store import reading
 from reid.report.provenance import recorded
-from reid.synthetic.dataset import Truth as Drawn
-from reid.synthetic.dataset import write_truth
+from reid.synthetic.dataset import RenderedTruth, write_truth
 from tests.embeddings import fabricate, write
 from tests.labelling import field_row, write_field_rows
 
@@ -26,7 +25,7 @@ def fields(path: Path) -> None:
 
 
 def truth(path: Path) -> None:
-    write_truth(path, ["a.jpg"], [Drawn(np.zeros((3, 17, 3), np.float32), np.zeros((8, 4), np.uint8), 1)], 0)
+    write_truth(path, ["a.jpg"], [RenderedTruth(np.zeros((3, 17, 3), np.float32), np.zeros((8, 4), np.uint8), 1)], 0)
 
 
 def few_embeddings(path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from artefacts.provenance import import_closure
+from artefacts.provenance import _imported, _source, has_results, import_closure
 
 PROJECT = Path(__file__).resolve().parents[2]
 LAYERS = (
@@ -45,8 +45,6 @@ def modules(package: str) -> list[str]:
 
 def direct(module: str) -> set[str]:
     """Own modules that a module itself imports (parent packages left out)."""
-    from artefacts.provenance import _imported, _source
-
     return {name for name in _imported(_source(module)) if _source(name)}
 
 
@@ -64,6 +62,14 @@ def test_reid_imports_point_down(module):
 def test_lower_packages_import_nothing_above(module):
     above = ("reid",) if module.startswith("parsing") else ("reid", "parsing")
     assert not [name for name in direct(module) if name.split(".")[0] in above]
+
+
+def test_types_of_the_configuration_are_no_code_that_reruns_a_stage():
+    """What they hold is what the stages are told of it."""
+    types = {name for name in import_closure("reid.config.stages") if name.startswith(("parsing.", "reid."))}
+    modules = {name for name in types if _source(name).name != "__init__.py"}
+    assert modules >= {"reid.config.root", "parsing.config", "parsing.conversion.config"}
+    assert not [name for name in modules if has_results(name)]
 
 
 def test_one_module_imports_openpifpaf():

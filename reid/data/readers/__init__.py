@@ -9,7 +9,7 @@ from pathlib import Path
 
 from artefacts.errors import UserError
 from artefacts.manifest import DISTRACTOR
-from reid.config.dataset import OWN, ImageFolder, Split
+from reid.config.dataset import OWN, Division, ImageFolder
 from reid.data.readers import layouts
 from reid.data.readers.division import divided
 from reid.data.readers.found import Found
@@ -37,7 +37,7 @@ def _read_own(folder: ImageFolder, wanted: Sequence[str], name: str) -> list[Nam
         images = (read_names if folder.reader == "names" else read_folders)(root, options, name)
     junk = [Name(image.key, "", JUNK, 0, "", "") for image in images if image.junk]
     others = [image for image in images if not image.junk]
-    named = _with_numbers(divided(others, folder.split or Split(), trains="train" in wanted))
+    named = _with_numbers(divided(others, folder.split or Division(), trains="train" in wanted))
     return [*junk, *(one for one in named if one.split in wanted)]
 
 

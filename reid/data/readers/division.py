@@ -9,13 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from artefacts.errors import UserError
-from reid.config.dataset import Split
+from reid.config.dataset import Division
 from reid.data.readers.found import Found
 
 PAIR = 2  # images that an identity needs to be trained on or searched for
 
 
-def divided(images: Sequence[Found], split: Split, trains: bool) -> list[Found]:
+def divided(images: Sequence[Found], split: Division, trains: bool) -> list[Found]:
     """The images with splits of train, query and gallery. `trains` = whether the dataset has a training half.
 
     Identities with a pair of images go to the training half until it has its share; test identities then give queries
@@ -35,7 +35,7 @@ def divided(images: Sequence[Found], split: Split, trains: bool) -> list[Found]:
     return [_with_split(image, "query" if image.key in queries else "gallery") for image in halves]
 
 
-def _training_identities(images: Iterable[Found], split: Split) -> set[str | None]:
+def _training_identities(images: Iterable[Found], split: Division) -> set[str | None]:
     count: dict[str | None, int] = defaultdict(int)
     for image in images:
         count[image.identity] += 1
@@ -49,7 +49,7 @@ def _in_half(image: Found, training: set[str | None]) -> Found:
     return image._replace(split=image.split or ("train" if image.identity in training else "test"))
 
 
-def _queries(images: Iterable[Found], split: Split) -> set[str]:
+def _queries(images: Iterable[Found], split: Division) -> set[str]:
     """Keys of the queries: of each identity and camera as many as asked for, so that one image stays in the gallery.
 
     An identity with several cameras and a single image from each gives one query: else nobody could search for it.

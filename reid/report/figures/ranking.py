@@ -11,7 +11,7 @@ from artefacts.images import UnreadableImage, read_rgb
 from reid.config.root import Matching
 from reid.embeddings.store import Embeddings, StoredSplit
 from reid.evaluation.retrieval import Retrieval, retrieve
-from reid.report.figures.ranking_sheet import QUERY, RIGHT, WRONG, Colours, Row, Shown, colours_of, sheet
+from reid.report.figures.ranking_sheet import QUERY, RIGHT, WRONG, Colours, RankingRow, Shown, colours_of, sheet
 
 FIRST = 10  # gallery images of a query
 
@@ -40,7 +40,7 @@ class Figure:
         seen = [found.names[i] for i in np.flatnonzero(found.query_visible[place]) if found.names[i] in self.file.parts]
         return seen if len(found.names) > 1 else []
 
-    def rows(self, query: int, found: Retrieval, place: int, why: str, parts: list[str]) -> list[Row]:
+    def rows(self, query: int, found: Retrieval, place: int, why: str, parts: list[str]) -> list[RankingRow]:
         """The rows of a query, number `place` of `found`: one for each of `parts` alone, then all that is compared."""
         rows = []
         for part in parts:
@@ -53,7 +53,7 @@ class Figure:
         """The colours of the compared embeddings."""
         return {name: colours_of(self.file.parts)[name] for name in found.names}
 
-    def _row(self, query: int, place: int, found: Retrieval, title: str) -> Row:
+    def _row(self, query: int, place: int, found: Retrieval, title: str) -> RankingRow:
         """The query and its first images, where it is number `place` of `found`."""
         images = [self._shown(self.file.query, query, found, found.query_visible[place], QUERY, "query")]
         for image, distance, correct in zip(
@@ -65,7 +65,7 @@ class Figure:
                 images.append(self._shown(self.file.gallery, image, found, both, colour, f"{distance:.3g}"))
         precision = found.measures.average_precision[place]
         worth = "no positive in the gallery" if np.isnan(precision) else f"AP {precision:.0%}"
-        return Row(f"{title}: {worth}", found.names, images)
+        return RankingRow(f"{title}: {worth}", found.names, images)
 
     def _shown(self, split: StoredSplit, image: int, found: Retrieval, compared, colour, caption: str) -> Shown:
         path = self.root / split.key_of(image)

@@ -37,7 +37,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Row:
+class RankingRow:
     """A query and its first gallery images under the compared `embeddings`."""
 
     title: str
@@ -53,7 +53,7 @@ def colours_of(parts: list[str]) -> Colours:
     return HOLISTIC_COLOURS | {part: PART_COLOURS[number % len(PART_COLOURS)] for number, part in enumerate(parts)}
 
 
-def sheet(queries: list[list[Row]], colours: Colours) -> Image.Image:
+def sheet(queries: list[list[RankingRow]], colours: Colours) -> Image.Image:
     """The rows of each query below each other, under a legend of the embeddings in their `colours`."""
     rows = [row for query in queries for row in query]
     width = 3 * GAP + max(len(row.images) for row in rows) * CELL[0]
@@ -71,7 +71,7 @@ def sheet(queries: list[list[Row]], colours: Colours) -> Image.Image:
     return page
 
 
-def _draw_row(page: Image.Image, pen: ImageDraw.ImageDraw, top: int, row: Row, colours: Colours) -> None:
+def _draw_row(page: Image.Image, pen: ImageDraw.ImageDraw, top: int, row: RankingRow, colours: Colours) -> None:
     pen.text((GAP, top + TITLE // 2), row.title, INK, font(13), anchor="lm")
     for column, shown in enumerate(row.images):
         left = GAP + column * CELL[0] + (GAP if column else 0)

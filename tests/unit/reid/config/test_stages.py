@@ -1,4 +1,4 @@
-"""What a rule tells a stage is what the stage reads, of every dataset and model that is shipped."""
+"""What a rule tells a stage is what the stage reads, for every dataset and model that is shipped."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,7 @@ from parsing import stage_config as label_stages
 from reid.config import stages
 from reid.config.root import Config
 from reid.report import targets
+from tests.contributing.conftest import configured
 
 
 def told(config: Config) -> Iterator[StageConfig]:
@@ -19,17 +20,14 @@ def told(config: Config) -> Iterator[StageConfig]:
         labelled = label_stages.ConvertConfig if entry.labels_from else label_stages.FieldsConfig
         for stage in (labelled, label_stages.GateConfig, label_stages.QualityConfig):
             yield stage.of(config, dataset)
+        if entry.labels_from and entry.labels_from.kind == "part_png":
+            yield label_stages.ConvertPartsConfig.of(config, dataset, entry.scheme)
     for dataset in ("synthetic", "pifpaf_train"):
         yield stages.DrawConfig.of(config, dataset)
     for model in config.models:
-        for stage in (
-            stages.EmbedConfig,
-            stages.SummariseConfig,
-            stages.RankConfig,
-            stages.CurvesConfig,
-            stages.PackConfig,
-        ):
+        for stage in (stages.EmbedConfig, stages.SummariseConfig, stages.RankConfig, stages.CurvesConfig):
             yield stage.of(config, "occluded_duke", model)
+        yield stages.PackConfig.of(config, "occluded_duke", model)
         yield stages.TrainConfig.of(config, "occluded_duke", model, "3")
         yield stages.ImportOfficialConfig.of(config, model)
     yield from (label_stages.LabelsConfig.of(config, scheme) for scheme in config.schemes)
@@ -41,9 +39,15 @@ def told(config: Config) -> Iterator[StageConfig]:
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_stage_reads_what_its_rule_says(config):
-    for one in told(config):
+def test_a_stage_reads_what_its_rule_says():
+    parsed = {"kind": "part_png", "path": "labels", "file": "{stem}.png", "parser": "lip", "size": [256, 128]}
+    own = {"reader": "market1501", "root": "own", "scheme": "five", "labels_from": parsed}
+    every = list(told(configured(datasets={"own": own})))
+    for one in every:
         assert type(one).model_validate_json(one.model_dump_json()) == one
+    found = [one for module in (stages, label_stages) for name, one in vars(module).items() if name.endswith("Config")]
+    built = {one for one in found if issubclass(one, StageConfig) and one is not StageConfig}
+    assert {type(one) for one in every} == built
 
 
 def test_a_stage_is_told_no_keys_that_it_does_not_read(config):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reid.config.dataset import Split
+from reid.config.dataset import Division
 from reid.data.protocol import problems, reaches
 from reid.data.readers.division import divided
 from reid.data.readers.found import Found
@@ -162,7 +162,7 @@ people = st.lists(
     st.tuples(st.sampled_from("abcdefgh"), st.sampled_from(["1", "2", "3"])), min_size=1, max_size=60
 ).map(lambda seen: [Found(f"{number}.jpg", None, who, camera) for number, (who, camera) in enumerate(seen)])
 splits = st.builds(
-    Split, train=st.sampled_from([0.0, 0.3, 0.5, 1.0]), queries=st.integers(1, 3), seed=st.integers(0, 5)
+    Division, train=st.sampled_from([0.0, 0.3, 0.5, 1.0]), queries=st.integers(1, 3), seed=st.integers(0, 5)
 )
 
 
@@ -198,7 +198,7 @@ def test_a_draw_does_not_depend_on_the_order(images, split):
 def test_another_seed_draws_otherwise():
     images = [Found(f"{who}/{n}.jpg", None, f"{who}", f"{n % 2}") for who in range(20) for n in range(4)]
     first, second = (
-        {image.identity for image in divided(images, Split(seed=seed), True) if image.split == "train"}
+        {image.identity for image in divided(images, Division(seed=seed), True) if image.split == "train"}
         for seed in (0, 1)
     )
     assert len(first) == len(second) == 10
@@ -208,7 +208,7 @@ def test_another_seed_draws_otherwise():
 def test_a_new_identity_leaves_most_others_where_they_were():
     images = [Found(f"{who}/{n}.jpg", None, f"{who}", None) for who in range(101) for n in range(3)]
     before, after = (
-        {image.identity for image in divided(part, Split(), True) if image.split == "train"}
+        {image.identity for image in divided(part, Division(), True) if image.split == "train"}
         for part in (images[:300], images)
     )
     assert len(before ^ after) <= 2

@@ -8,11 +8,11 @@ from artefacts.config import overlaid
 from reid.config.root import Config
 from reid.config.user_files import behind_images, behind_labels
 from reid.report import targets
-from reid.report.targets import Cell
+from reid.report.targets import TableCell
 from tests.contributing.conftest import configured
 
 BACKBONE, PIFPAF, MASKS = "data/backbones/own.pth", "data/pifpaf/shufflenetv2k16.pkl", "data/maskrcnn/m.pth"
-RELEASED = Cell("occluded_reid_released", "learned")  # trained on market1501_eight_released
+RELEASED = TableCell("occluded_reid_released", "learned")  # trained on market1501_eight_released
 DATA = ["data/market1501", "data/occluded_reid"]
 LABELS = [f"{folder}/masks/pifpaf_maskrcnn_filtering" for folder in DATA]
 MODELS = {
@@ -62,7 +62,7 @@ def put(*paths: str) -> None:
 )
 def test_a_cell_misses_what_its_images_labels_and_backbone_are_made_of(cell, needed):
     config = config_of(cell)
-    assert targets.missing_for(config, Cell(*cell)) == targets.missing(config, "t") == needed
+    assert targets.missing_for(config, TableCell(*cell)) == targets.missing(config, "t") == needed
     put(*needed)
     assert targets.missing(config, "t") == []
     assert targets.runnable(config, "t") == [cell]
@@ -74,8 +74,10 @@ def test_a_table_of_images_of_targets_and_the_mask_network_are_needed_too():
     masks = {"weights": MASKS, "sha256": "0" * 8, "short_side": 800}
     config = config_of(("own", "learned"), ("own", "striped"), datasets={"own": own}, labels={"silhouettes": masks})
     put(config.pifpaf["small"].weights, "data/own")
-    assert targets.missing_for(config, Cell("own", "striped")) == ["data/own.csv"]
-    assert targets.missing_for(config, Cell("own", "learned")) == ["data/own.csv", MASKS, "data/targets.csv", BACKBONE]
+    assert targets.missing_for(config, TableCell("own", "striped")) == ["data/own.csv"]
+    missing = ["data/own.csv", MASKS, "data/targets.csv", BACKBONE]
+    missing = ["data/own.csv", MASKS, "data/targets.csv", BACKBONE]
+    assert targets.missing_for(config, TableCell("own", "learned")) == missing
 
 
 def test_what_was_run_so_far_runs_nothing():

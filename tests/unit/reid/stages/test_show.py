@@ -14,6 +14,7 @@ from artefacts.command import run
 from artefacts.errors import UserError
 from artefacts.manifest import read_manifest
 from reid.checkpoints.store import new_model, save_model
+from reid.config.files import CONFIGURATION
 from reid.config.root import Model, ModelInUse
 from reid.data.loading import embedding_loader
 from reid.embeddings.extract import embed
@@ -55,7 +56,8 @@ def folder(people: People, config, tmp_path_factory) -> Path:
 
 
 def show(folder: Path, *arguments: str) -> int:
-    files = ["--configfile", str(PROJECT / "config.yaml"), str(folder / "over.yaml"), "--results"]
+    shipped = [str(PROJECT / file) for file in CONFIGURATION]
+    files = ["--configfile", *shipped, str(folder / "over.yaml"), "--results"]
     return run("reid", {"show": ""}, ["show", *arguments, "--dataset", "people", *files, str(folder / "results")])
 
 
