@@ -1,4 +1,4 @@
-"""The command line of a package: one subcommand a stage, and errors that a user can mend on one line."""
+"""The command line of a package: one subcommand a module, and errors that a user can mend on one line."""
 
 import argparse
 import errno
@@ -18,21 +18,23 @@ from artefacts.errors import UserError, first_problem
 Item = TypeVar("Item")
 
 
-def run(package: str, stages: dict[str, str], argv: list[str] | None = None) -> int:
+def run(package: str, stages: dict[str, str], argv: list[str] | None = None, modules: str | None = None) -> int:
     """Run `package STAGE …`; `stages` maps a stage to its one-line purpose.
 
-    A stage is the module `package.stages.STAGE` with `add_arguments(parser)` and `run(arguments)`. Exit status 1 and
-    one line on standard error for a `UserError`, for a wrong configuration and for a disk that is full or read-only;
-    other exceptions keep their traceback.
+    A stage is the module STAGE of the package `modules` (`package.stages`, unless given) with `add_arguments(parser)`
+    and `run(arguments)`. Exit status 1 and one line on standard error for a `UserError`, for a wrong configuration and
+    for a disk that is full or read-only; other exceptions keep their traceback.
     A termination signal ends the stage as an exception does, so that it cleans up behind itself.
     """
+    modules = modules or f"{package}.stages"
     parser = argparse.ArgumentParser(prog=package)
-    subparsers = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
+    word = modules.rpartition(".")[2].removesuffix("s").upper()
+    subparsers = parser.add_subparsers(dest="stage", required=True, metavar=word)
     argv = sys.argv[1:] if argv is None else argv
     for name, purpose in stages.items():
         subparser = subparsers.add_parser(name, help=purpose, description=purpose)
         if argv and argv[0] == name:
-            module = importlib.import_module(f"{package}.stages.{name.replace('-', '_')}")
+            module = importlib.import_module(f"{modules}.{name.replace('-', '_')}")
             module.add_arguments(subparser)
     arguments = parser.parse_args(argv)
     with _on_termination(lambda number, frame: sys.exit(128 + number)):

@@ -1,34 +1,19 @@
-"""`reid STAGE`, or `python -m reid STAGE`: the stages from manifest to tables."""
+"""`reid COMMAND`, or `python -m reid COMMAND`: what people run. The rules run `python -m reid.stages STAGE`."""
 
 import sys
 
 from artefacts.command import run
 
-STAGES = {
-    "draw": "draw a synthetic dataset with its ground truth",
-    "manifest": "list a dataset's images with split, identity, camera and digest",
-    "protocol": "say what a search in a dataset can find, and what is wrong with it",
-    "check": "stop where the protocol has findings that are not allowed",
-    "import-backbone": "bring ImageNet weights that a package ships into timm's layout",
-    "import-official": "bring a checkpoint that the authors released into our format",
-    "train": "train one model with one seed",
-    "embed": "extract the embeddings of query and gallery",
-    "evaluate": "compare query with gallery and measure the ranking",
-    "summarise": "mean and spread of the metrics over seeds",
-    "pack": "write a model pack: weights, configuration and model card",
-    "rank": "draw queries with their first ten gallery images",
-    "attention": "draw labels beside attention maps",
-    "curves": "draw the training curves of all seeds",
-    "tabulate": "write a table of results",
-    "compare": "draw CMC curves, and precision by visible parts, of a table's rows",
+COMMANDS = {
+    "pack": "write a finished run's model as a pack, without Snakemake",
     "show": "draw labels, attention, visibility and ranking of any image of a finished run",
-    "account": "list what made a table: time, memory, code and inputs of every file",
+    "import-official": "bring a checkpoint that the authors released into our format",
 }
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Exit status of the command line."""
-    return run("reid", STAGES)
+    return run("reid", COMMANDS, argv, "reid.commands")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class People:
 
 
 def stage(name: str, **options: object) -> int:
-    """Exit status of `python -m reid NAME --OPTION VALUE …` without the new process; dicts become JSON."""
+    """Exit status of `python -m reid.stages NAME --OPTION VALUE …` without the new process; dicts become JSON."""
     words = [name]
     for option, value in options.items():
         words += [f"--{option}", json.dumps(value) if isinstance(value, dict) else str(value)]

@@ -171,7 +171,7 @@ def what(process: psutil.Process) -> str:
         words = process.cmdline()
     except psutil.Error:
         return "other"
-    if words[1:3] in (["-m", "reid"], ["-m", "parsing"]):
+    if words[1:3] in (["-m", "reid.stages"], ["-m", "parsing"]):
         return words[3]
     return "snakemake" if words[1:3] == ["-m", "snakemake"] else "other"
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from artefacts.command import run
+from reid.__main__ import main
 from reid.checkpoints.official import RENAMED
 from reid.checkpoints.store import new_model
 from reid.config.root import Config, Model, ModelInUse
@@ -69,11 +69,11 @@ def write_checkpoint(path: Path, parameters: object, config: object, **more: obj
 
 
 def import_checkpoint(config: Config, file: Path, output: Path, entry: ModelInUse, scheme: str | None = None) -> int:
-    """Exit status of stage import-official by an entry of the name `own`."""
+    """Exit status of command import-official by an entry of the name `own`."""
     schemes = {name: list(content.parts) for name, content in config.schemes.items()}
     content = {"name": "own", "model": entry.model_dump(mode="json"), "scheme": scheme, "schemes": schemes}
     words = ["import-official", str(file), "--config", json.dumps(content), "--output", str(output)]
-    return run("reid", {"import-official": ""}, words)
+    return main(words)
 
 
 def small(config: Config, base: str = "resnet50_official_occluded") -> ModelInUse:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from artefacts.command import run
 from artefacts.errors import UserError
+from reid.__main__ import main
 from reid.checkpoints.official import our_weights, read_released
 from reid.checkpoints.official_settings import differences, unsupported
 from reid.checkpoints.store import load_model
@@ -80,7 +80,7 @@ def test_planted_code_does_not_run(save, tmp_path, place, capsys):
         config["notes"] = Planted(f"touch {trace}")
     file = save(LEAST, config, **planted)
     words = ["import-official", str(file), "--model", "resnet50_official", "--output", str(tmp_path / "out")]
-    assert run("reid", {"import-official": ""}, words) == 1
+    assert main(words) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "asks for posix.system" in line
     assert not trace.exists()
@@ -217,5 +217,5 @@ def test_what_does_not_fit_the_entry_is_one_line(config, save, tmp_path, capsys,
 def test_a_model_that_config_yaml_does_not_have(save, tmp_path, capsys):
     file = save(LEAST, settings("resnet50", (256, 128)))
     words = ["import-official", str(file), "--model", "resnet51", "--output", str(tmp_path / "out")]
-    assert run("reid", {"import-official": ""}, words) == 1
+    assert main(words) == 1
     assert "'resnet51' is not one of models in config.yaml" in capsys.readouterr().err

@@ -6,8 +6,8 @@ import pytest
 import torch
 import yaml
 
-from artefacts.command import run
 from parsing.schemes import CONNECTIONS, part_scheme
+from reid.__main__ import main
 from reid.checkpoints.official import Released
 from reid.checkpoints.official_schemes import SAME, our_scheme, part_names
 from reid.checkpoints.store import load_model
@@ -145,5 +145,5 @@ def test_the_scheme_of_an_entry_in_the_configuration(config, tmp_path):
     write_checkpoint(file, small_parameters(small(config), 4), settings(SMALL, (64, 32), masks={"preprocess": "mine"}))
     files = [*(PROJECT / name for name in CONFIGURATION), own]
     words = ["import-official", file, "--model", "own", "--output", model, "--configfile", *files]
-    assert run("reid", {"import-official": ""}, list(map(str, words))) == 0
+    assert main(list(map(str, words))) == 0
     assert load_model(model).part_names == list(RELEASED["four"])

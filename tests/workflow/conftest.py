@@ -16,7 +16,7 @@ from tests.configuration import copy_configuration
 
 PROJECT = Path(__file__).resolve().parents[2]
 COPIED = ("artefacts", "envs", "parsing", "reid", "workflow")
-# Stands in for `python -m reid STAGE --option path …`: every path that is not there is an output, and gets content.
+# Stands in for `python -m reid.stages STAGE --option path …`: a path that is not there is an output, and gets content.
 STUB = """#!/bin/sh
 while [ $# -gt 0 ]; do
     case "$1" in --config) shift ;; --state|--known) shift ;; --*) [ -e "$2" ] || case "$2" in

@@ -1,4 +1,5 @@
-"""Imports point one way: config, data and model, checkpoints, training and embeddings, evaluation, report, stages.
+"""Imports point one way: config, data and model, checkpoints, training and embeddings, evaluation, report, stages,
+commands.
 
 `artefacts` and `parsing` never import `reid`.
 """
@@ -21,6 +22,7 @@ LAYERS = (
     "search",
     "report",
     "stages",
+    "commands",
     "__main__",
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}

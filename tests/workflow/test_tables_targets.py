@@ -32,7 +32,7 @@ def write(path, text):
 def tabulated(workflow, target):
     """The plan for a table, and what its stage is told, with its metrics."""
     plan = workflow.planned("--printshellcmds", target)
-    words = shlex.split(re.search(r"python -m reid tabulate .*", plan.text).group())
+    words = shlex.split(re.search(r"python -m reid\.stages tabulate .*", plan.text).group())
     told = json.loads(words[words.index("--config") + 1])
     return plan, told | {"metrics": words[words.index("--metrics") + 1 : words.index("--csv")]}
 
@@ -101,11 +101,11 @@ def test_the_labels_of_query_and_gallery_are_an_input_where_they_are_the_attenti
     assert workflow.snakemake(FIXED, "results/synthetic/small/metrics.json").returncode == 0
     workflow.configure("threshold: 0.5 #", "threshold: 0.6 #")
     shell = workflow.planned("--printshellcmds", FIXED).text
-    (embedding,) = re.findall(r"python -m reid embed .*", shell)
+    (embedding,) = re.findall(r"python -m reid\.stages embed .*", shell)
     assert "--labels results/synthetic/parsing/five.h5 --embeddings" in embedding
     assert workflow.planned(FIXED).rules == {"labels", "gate"} | AFTER_TRAIN
     learnt = workflow.planned("--printshellcmds", "results/synthetic/small/metrics.json").text
-    assert "--labels" not in re.findall(r"python -m reid embed .*", learnt)[0]
+    assert "--labels" not in re.findall(r"python -m reid\.stages embed .*", learnt)[0]
 
 
 @pytest.mark.slow

@@ -40,7 +40,7 @@ rule embed:
     message:
         "Embedding {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}"
     shell:
-        "python -m reid embed --config {params.config:q} --manifest {input.manifest:q} --model {input.model:q}"
+        "python -m reid.stages embed --config {params.config:q} --manifest {input.manifest:q} --model {input.model:q}"
         " {params.labels} --embeddings {output:q} --threads {threads} 2>&1 | tee {log:q}"
 
 
@@ -62,7 +62,8 @@ rule evaluate:
     message:
         "Evaluating {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}, matching {wildcards.matching}"
     shell:
-        "python -m reid evaluate --config {params.config:q} --embeddings {input:q} --metrics {output:q} 2>&1 | tee {log:q}"
+        "python -m reid.stages evaluate --config {params.config:q} --embeddings {input:q} --metrics {output:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule summarise:
@@ -83,7 +84,8 @@ rule summarise:
     message:
         "Summarising {wildcards.model} on {wildcards.dataset} over its seeds"
     shell:
-        "python -m reid summarise --config {params.config:q} --metrics {input:q} --summary {output:q} 2>&1 | tee {log:q}"
+        "python -m reid.stages summarise --config {params.config:q} --metrics {input:q} --summary {output:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule pack:
@@ -119,7 +121,7 @@ rule pack:
     message:
         "Packing {wildcards.model}, trained for {wildcards.dataset}"
     shell:
-        "python -m reid pack --config {params.config:q} --model {input.model:q} --metrics {input.metrics:q}"
+        "python -m reid.stages pack --config {params.config:q} --model {input.model:q} --metrics {input.metrics:q}"
         " --evaluation {input.evaluation:q} --pack {params.folder:q} 2>&1 | tee {log:q}"
 
 
@@ -147,7 +149,7 @@ rule rank:
     message:
         "Drawing rankings of {wildcards.model} on {wildcards.dataset}"
     shell:
-        "python -m reid rank --config {params.config:q} --embeddings {input:q} --picture {output.picture:q}"
+        "python -m reid.stages rank --config {params.config:q} --embeddings {input:q} --picture {output.picture:q}"
         " --ranking {output.ranking:q} 2>&1 | tee {log:q}"
 
 
@@ -175,5 +177,5 @@ rule attention:
     message:
         "Drawing the attention of {wildcards.model} on {wildcards.dataset}"
     shell:
-        "python -m reid attention --config {params.config:q} --embeddings {input.embeddings:q}"
+        "python -m reid.stages attention --config {params.config:q} --embeddings {input.embeddings:q}"
         " --labels {input.labels:q} --picture {output:q} 2>&1 | tee {log:q}"

@@ -36,7 +36,7 @@ rule manifest:
     message:
         "Listing the images of {wildcards.dataset}"
     shell:
-        "python -m reid manifest --config {params.config:q} {params.index} --manifest {output.manifest:q}"
+        "python -m reid.stages manifest --config {params.config:q} {params.index} --manifest {output.manifest:q}"
         " --folder {output.folder:q} --threads {threads} 2>&1 | tee {log:q}"
 
 
@@ -58,7 +58,7 @@ rule check:
     message:
         "Checking the protocol of {wildcards.dataset}"
     shell:
-        "python -m reid check --config {params.config:q} --manifest {input:q} --report {log.report:q}"
+        "python -m reid.stages check --config {params.config:q} --manifest {input:q} --report {log.report:q}"
         " --accepted {output:q} 2>&1 | tee {log.text:q}"
 
 
@@ -83,5 +83,6 @@ rule protocol:
     message:
         "Saying what a search in {wildcards.dataset} can find"
     shell:
-        "python -m reid protocol --config {params.config:q} --manifest {input.manifest:q} --folder {input.folder:q}"
+        "python -m reid.stages protocol --config {params.config:q} --manifest {input.manifest:q}"
+        " --folder {input.folder:q}"
         " --report {output.report:q} --findings {output.findings:q} --queries {output.queries:q} 2>&1 | tee {log:q}"

@@ -39,7 +39,8 @@ rule curves:
     message:
         "Drawing the training curves of {wildcards.model} on {wildcards.dataset}"
     shell:
-        "python -m reid curves --config {params.config:q} --histories {input:q} --figure {output:q} 2>&1 | tee {log:q}"
+        "python -m reid.stages curves --config {params.config:q} --histories {input:q} --figure {output:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule tabulate:
@@ -70,7 +71,8 @@ rule tabulate:
     message:
         "Writing table {wildcards.table}"
     shell:
-        "python -m reid tabulate --config {params.config:q} --metrics {input:q} {params.found:q} --csv {output.csv:q}"
+        "python -m reid.stages tabulate --config {params.config:q} --metrics {input:q} {params.found:q}"
+        " --csv {output.csv:q}"
         " --markdown {output.markdown:q} --tex {output.tex:q} > {log:q} 2>&1"
 
 
@@ -112,7 +114,7 @@ rule compare:
     message:
         "Drawing the curves of table {wildcards.table}"
     shell:
-        "python -m reid compare --config {params.config:q} --table {input.table:q} --metrics {input.metrics:q}"
+        "python -m reid.stages compare --config {params.config:q} --table {input.table:q} --metrics {input.metrics:q}"
         " --page {output.page:q} --cmc {output.cmc:q} --parts {output.parts:q} 2>&1 | tee {log:q}"
 
 
@@ -142,5 +144,5 @@ rule account:
     message:
         "Listing what made table {wildcards.table}"
     shell:
-        "python -m reid account --config {params.config:q} --made {input.made:q} --given {input.given:q}"
+        "python -m reid.stages account --config {params.config:q} --made {input.made:q} --given {input.given:q}"
         " --benchmarks benchmarks/results --page {output:q} 2>&1 | tee {log:q}"

@@ -24,7 +24,7 @@ rule import_backbone:
     message:
         "Importing the ImageNet weights of {wildcards.backbone}"
     shell:
-        "python -m reid import-backbone --config {params.config:q} --weights {output:q} 2>&1 | tee {log:q}"
+        "python -m reid.stages import-backbone --config {params.config:q} --weights {output:q} 2>&1 | tee {log:q}"
 
 
 rule train:
@@ -58,6 +58,6 @@ rule train:
     message:
         "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python -m reid train --config {params.config:q} --manifest {input.manifest:q} {params.labels}"
+        "python -m reid.stages train --config {params.config:q} --manifest {input.manifest:q} {params.labels}"
         " --model {output.model:q} --history {output.history:q} --state {params.state:q}"
         " --threads {threads} 2>&1 | tee {log:q}"

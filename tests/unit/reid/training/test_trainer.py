@@ -39,7 +39,8 @@ def trained(people, entry, folder) -> dict[str, torch.Tensor]:
 
 def command(people, entry, folder) -> list[str]:
     words = [part for name, value in options(people, entry, folder).items() for part in (f"--{name}", value)]
-    return [sys.executable, "-m", "reid", "train", *(json.dumps(w) if isinstance(w, dict) else str(w) for w in words)]
+    strings = [json.dumps(word) if isinstance(word, dict) else str(word) for word in words]
+    return [sys.executable, "-m", "reid.stages", "train", *strings]
 
 
 def write_gradients(arguments: argparse.Namespace) -> int:

@@ -10,10 +10,11 @@ import torch
 import yaml
 from PIL import Image
 
-from artefacts.command import run
 from artefacts.errors import UserError
 from artefacts.manifest import read_manifest
+from reid.__main__ import main
 from reid.checkpoints.store import new_model, save_model
+from reid.commands.show import key_of
 from reid.config.files import CONFIGURATION
 from reid.config.root import Model, ModelInUse
 from reid.data.loading import embedding_loader
@@ -22,7 +23,6 @@ from reid.embeddings.store import HOLISTIC, reading, writing
 from reid.report.figures.attention import CELL, COLUMNS
 from reid.report.figures.ranking_sheet import GAP, RIGHT, TITLE, WRONG
 from reid.report.figures.single_image import searched_for
-from reid.stages.show import key_of
 from tests.people import COARSE, People
 
 PROJECT = Path(__file__).resolve().parents[4]
@@ -56,9 +56,8 @@ def folder(people: People, config, tmp_path_factory) -> Path:
 
 
 def show(folder: Path, *arguments: str) -> int:
-    shipped = [str(PROJECT / file) for file in CONFIGURATION]
-    files = ["--configfile", *shipped, str(folder / "over.yaml"), "--results"]
-    return run("reid", {"show": ""}, ["show", *arguments, "--dataset", "people", *files, str(folder / "results")])
+    files = ["--configfile", *(str(PROJECT / name) for name in CONFIGURATION), str(folder / "over.yaml"), "--results"]
+    return main(["show", *arguments, "--dataset", "people", *files, str(folder / "results")])
 
 
 def keys(folder: Path, split: str) -> list[str]:
@@ -102,14 +101,14 @@ def test_a_gallery_image_is_searched_for_like_a_query(folder):
     [
         (["query/none.jpg"], "query/none.jpg: is no image of the manifest; the nearest is "),
         (["QUERY", "--seed", "7"], "seed7/embeddings.h5: is missing; make it: snakemake --cores 2 "),
-        (["x", "--matching", "angle"], "--matching: 'angle' is not one of default, "),
+        (["x", "--matching", "angle"], "matching: 'angle' is not one of default, "),
         (["x", "--configfile", "absent.yaml"], "absent.yaml: cannot be read (")
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_on_one_line(folder, capsys, arguments, message):
     arguments = [keys(folder, "query")[0] if word == "QUERY" else word for word in arguments]
     if "--configfile" in arguments:
-        assert run("reid", {"show": ""}, ["show", *arguments, "--dataset", "people", "--model", "tiny"]) == 1
+        assert main(["show", *arguments, "--dataset", "people", "--model", "tiny"]) == 1
     else:
         assert show(folder, *arguments, "--model", "tiny") == 1
     (line,) = capsys.readouterr().err.splitlines()

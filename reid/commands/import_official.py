@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     except (UserError, ValueError) as error:
         raise UserError(f"{arguments.file}: does not fit models.{settings.name}: {error}") from None
     inputs = {"released": arguments.file}
-    record = provenance("reid.stages.import_official", settings.model_dump(mode="json"), inputs)
+    record = provenance("reid.commands.import_official", settings.model_dump(mode="json"), inputs)
     record |= {"released": {"settings": released.settings, "scores": released.scores, "left_out": left_out}}
     save_model(arguments.output, weights, model, parts, released.identities, record)
     _report(weights, left_out, arguments.output)

@@ -11,13 +11,12 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from artefacts.config import must_be_one_of
 from artefacts.errors import UserError
 from artefacts.files import replacing
 from artefacts.manifest import DISTRACTOR, ImageRow, read_manifest
 from parsing.store import LabelFile
 from reid.checkpoints.store import load_model
-from reid.config.files import CONFIGURATION, read_configuration
+from reid.commands.finished_run import add_configuration, configuration, known_name, require_file
 from reid.config.root import Config, ModelInUse
 from reid.data.loading import embedding_loader
 from reid.embeddings.extract import embed
@@ -31,20 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--seed", type=int, help="the dataset's first, unless given")
     parser.add_argument("--matching", help="the model's, unless given")
-    parser.add_argument("--configfile", type=Path, nargs="+", default=CONFIGURATION, help="later over earlier")
-    parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--picture", type=Path, help="output PNG; results/DATASET/MODEL/show.png, unless given")
+    add_configuration(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    config = read_configuration(arguments.configfile)
-    names = arguments.dataset, arguments.model, arguments.matching
-    try:
-        must_be_one_of("--dataset", names[0], config.datasets)
-        must_be_one_of("--model", names[1], config.models)
-        must_be_one_of("--matching", names[2] or config.model(names[1]).matching, config.matchings)
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    config = configuration(arguments)
+    matching = arguments.matching or config.model(arguments.model).matching
+    known_name("matching", matching, config.matchings)
     picture = arguments.picture or arguments.results / arguments.dataset / arguments.model / "show.png"
     page = stacked(list(_pages(arguments, config)))
     with replacing(picture) as path:
@@ -57,14 +50,14 @@ def _pages(arguments: argparse.Namespace, config: Config) -> Iterator[Image.Imag
     trained_on = dataset.trains_on or arguments.dataset
     seed = dataset.seeds[0] if arguments.seed is None else arguments.seed
     folder, run = arguments.results / arguments.dataset, f"{arguments.model}/seed{seed}"
-    images = {image.key: image for image in read_manifest(_there(folder / "manifest.csv"))}
+    images = {image.key: image for image in read_manifest(require_file(folder / "manifest.csv"))}
     chosen = [images[key_of(given, list(images))] for given in arguments.keys]
-    labels = LabelFile(_there(folder / "parsing" / f"{config.scheme_of(arguments.model, arguments.dataset)}.h5"))
+    labels = LabelFile(require_file(folder / "parsing" / f"{config.scheme_of(arguments.model, arguments.dataset)}.h5"))
     matching, root = config.matchings[arguments.matching or model.matching], Path(dataset.root)
-    with reading(_there(folder / run / "embeddings.h5")) as file:
+    with reading(require_file(folder / run / "embeddings.h5")) as file:
         for image in chosen:
             if image.split == "train":
-                weights = _there(arguments.results / trained_on / run / "model.safetensors")
+                weights = require_file(arguments.results / trained_on / run / "model.safetensors")
                 seen, number = _computed(image, weights, model, root, labels), None
             else:
                 split = getattr(file, image.split)
@@ -75,12 +68,6 @@ def _pages(arguments: argparse.Namespace, config: Config) -> Iterator[Image.Imag
                 yield remark("no ranking: nothing in the gallery shows this person")
             else:
                 yield ranking(searched_for(file, split), number, matching, root)
-
-
-def _there(path: Path) -> Path:
-    if not path.is_file():
-        raise UserError(f"{path}: is missing; make it: snakemake --cores 2 {path}")
-    return path
 
 
 def key_of(given: str, keys: list[str]) -> str:

@@ -1,0 +1,38 @@
+"""Files of a finished run, found by the names in the configuration."""
+
+import argparse
+from pathlib import Path
+
+from artefacts.config import must_be_one_of
+from artefacts.errors import UserError
+from reid.config.files import CONFIGURATION, read_configuration
+from reid.config.root import Config
+
+
+def add_configuration(parser: argparse.ArgumentParser) -> None:
+    """The options that say where configuration and results lie."""
+    parser.add_argument("--configfile", type=Path, nargs="+", default=CONFIGURATION, help="later over earlier")
+    parser.add_argument("--results", type=Path, default=Path("results"))
+
+
+def configuration(arguments: argparse.Namespace) -> Config:
+    """The configuration, which has the `dataset` and the `model` asked for. Raises UserError otherwise."""
+    config = read_configuration(arguments.configfile)
+    known_name("dataset", arguments.dataset, config.datasets)
+    known_name("model", arguments.model, config.models)
+    return config
+
+
+def known_name(option: str, name: str, entries: dict) -> None:
+    """Raises UserError unless `name` is among the entries."""
+    try:
+        must_be_one_of(option, name, entries)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def require_file(path: Path) -> Path:
+    """The same path. Raises UserError, with the command that makes it, if there is no such file."""
+    if not path.is_file():
+        raise UserError(f"{path}: is missing; make it: snakemake --cores 2 {path}")
+    return path
