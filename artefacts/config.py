@@ -56,7 +56,10 @@ def must_be_one_of(key: str, name: str | None, entries: Collection[str]) -> None
 
 
 def overlaid(base: dict, over: dict) -> dict:
-    """The entry `base` with the keys of `over` laid over it, section by section."""
+    """The entry `base` with the keys of `over` laid over it, section by section.
+
+    As snakemake.utils.update_config, of which stages have none in their environments; `base` stays as it is.
+    """
     merged = dict(base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)

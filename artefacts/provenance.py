@@ -91,7 +91,7 @@ def package_versions() -> dict[str, str]:
 
 
 def provenance(stage: str, config: object, inputs: dict[str, Path]) -> dict:
-    """What made an artefact: schema version, stage module, its config slice, code digest, versions, input digests."""
+    """What made an artefact: schema version, stage module, what it was told, code digest, versions, input digests."""
     return {
         "schema": SCHEMA_VERSION,
         "stage": stage,

@@ -1,10 +1,14 @@
 """A configuration that cannot be run is refused before anything runs, by the key that is wrong."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 from PIL import Image
 from pydantic import ValidationError
+from snakemake.utils import update_config
 
+from artefacts.config import overlaid
 from artefacts.errors import UserError
 from parsing.config import Labels, PartLabels
 from reid.config.root import Model, Synthetic, load
@@ -234,6 +238,15 @@ class Extreme:
     def uniform(self, low: float, high: float) -> float:
         assert low <= self.scale <= high
         return self.scale
+
+
+def test_files_are_laid_over_each_other_as_snakemake_does():
+    base = {"section": {"kept": 1, "null": None, "list": [1, 2], "inner": {"kept": 2}}, "scalar": 3}
+    over = {"section": {"null": {"a": 1}, "list": {"b": 2}, "inner": {"new": 4}}, "scalar": {"c": 5}, "new": {"d": {}}}
+    for first, second in ((base, over), (over, base)):
+        expected = deepcopy(first)
+        update_config(expected, deepcopy(second))
+        assert overlaid(first, second) == expected
 
 
 def test_a_section_is_cut_to_the_keys_of_its_base():
