@@ -51,7 +51,7 @@ def main() -> None:
     torch.set_num_threads(1)
     config = read_configuration([PROJECT / name for name in CONFIGURATION])
     with tempfile.TemporaryDirectory() as folder:
-        rows, truth, finder = crowds(Path(folder), config)
+        rows, truth, finder = rendered_crops(Path(folder), config, CROWD)
         policies = [judged(policy, rows, truth) for policy in POLICIES]
         labels = overlaps(rows, truth, finder, config)
     write_json(arguments.report, {"policies": policies, "labels": labels})
@@ -68,9 +68,9 @@ def must_hold(claim: bool, otherwise: str) -> None:
         sys.exit(otherwise)
 
 
-def crowds(folder: Path, config: Config) -> tuple[list[dict], Truth, Finder]:
-    """Rows of a fields file of drawn crowds, their truth, and the finder of the rows."""
-    synthetic = config.datasets["synthetic"].synthetic.model_dump() | CROWD
+def rendered_crops(folder: Path, config: Config, changes: dict) -> tuple[list[dict], Truth, Finder]:
+    """Rows of a fields file of crops rendered as the demo's but for `changes`, their truth, and the rows' finder."""
+    synthetic = config.datasets["synthetic"].synthetic.model_dump() | changes
     index, truth = folder / "index.csv", folder / "truth.h5"
     told = json.dumps({"synthetic": synthetic})
     run("reid", {"draw": ""}, ["draw", "--config", told, "--index", str(index), "--truth", str(truth)])
@@ -114,23 +114,25 @@ def overlaps(rows: list[dict], truth: Truth, finder: Finder, config: Config) -> 
     for kind in KINDS:
         maker = MaskMaker(scheme, size, finder.stride, finder.grid, config.labels.threshold, kind)
         names = ("as it is", "without what lies on others")
-        ious = {name: part_iou(several, truth, maker, name != names[0]) for name in names}
+        ious = {name: float(part_iou(several, truth, maker, name != names[0]).mean()) for name in names}
         table.append({"labels": kind, "crops": len(several)} | ious)
     return table
 
 
-def part_iou(rows: list[dict], truth: Truth, maker: MaskMaker, leave_out: bool) -> float:
+def part_iou(rows: list[dict], truth: Truth, maker: MaskMaker, leave_out: bool) -> np.ndarray:
+    """IoU of each part [K] of the labels of all rows, with what lies on other people left out or not."""
     parts = len(maker.scheme.part_names)
     coarse = np.array(coarse_labels(truth.part_names, maker.scheme), np.uint8)
     both, either = np.zeros((2, parts + 1), int)
     for row in rows:
         person = pick(row["skeletons"], "head").person
         others = passers_by(row["skeletons"], person) if leave_out else NOBODY
-        labels = maker.labels(maker.confidences(row["confidences"], row["skeletons"][person], others))
+        target = None if person is None else row["skeletons"][person]
+        labels = maker.labels(maker.confidences(row["confidences"], target, others))
         theirs = coarse[at_cells(truth.parts(row["key"]), maker.grid)]
         counts = accuracy.overlap_counts(np.where(labels == UNKNOWN, 0, labels), theirs, parts)
         both, either = both + counts[0], either + counts[1]
-    return float((both / np.maximum(either, 1))[1:].mean())
+    return (both / np.maximum(either, 1))[1:]
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ has keypoint or connection c (see `limbs`), and
 
     own(u) = min(1, (max_c drawn_c(u) + SLACK) / (max over other people and c of drawn_c(u) + SLACK))
 
-takes from the target what lies on the bodies of passers-by rather than on its own. `limbs` labels put drawn_c(u), the
-limb itself weighted by the skeleton's confidence, in the place of M_c · G_c for each c that the decoder found. Where it
+takes from the target what lies on the bodies of passers-by rather than on its own. Fields follow limbs, and leave the
+torso hollow: M_c · G_c is at least trunk_c(u), what shoulders and hips enclose. `limbs` labels put drawn_c(u), the limb
+itself weighted by the skeleton's confidence, in the place of M_c · G_c for each c that the decoder found. Where it
 found nobody, often because little of the target shows, there is nothing to gate by or to draw along, and all kinds are
 alike. A silhouette of the target, where there is one, is a further factor (see `silhouettes`).
 """
@@ -76,8 +77,9 @@ class MaskMaker:
     def _of_target(self, fine: np.ndarray, person: np.ndarray, others: np.ndarray) -> np.ndarray:
         fine = fine * self._on_grid(limbs.near(person, self._centres, self.input_size))
         if self.kind == "limbs":
-            drawn = 255 * self._on_grid(self._drawn(person))
-            fine = np.where(limbs.found(person)[:, None, None], drawn, fine)
+            fine = np.where(limbs.found(person)[:, None, None], 0, fine)
+        shown = self._drawn(person) if self.kind == "limbs" else limbs.trunk(person, self._centres, self.input_size)
+        fine = np.maximum(fine, 255 * self._on_grid(shown))
         if len(others):
             theirs = np.max([self._drawn(other).max(0) for other in others], 0)
             own = np.minimum(1, (self._drawn(person).max(0) + SLACK) / (theirs + SLACK))

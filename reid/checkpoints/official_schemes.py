@@ -20,7 +20,7 @@ SAME = {  # schemes of theirs that have other names here, or the same name for t
 
 
 def our_scheme(theirs: str) -> str:
-    """The name that a scheme of the released code has in paper.yaml or config.yaml."""
+    """The name that a scheme of the released code has in schemes.yaml."""
     return SAME.get(theirs, f"{theirs}_released")
 
 
