@@ -60,9 +60,9 @@ def run(package: str, stages: dict[str, str], argv: list[str] | None = None, mod
 def refused_by_disk(error: OSError | RuntimeError) -> str | None:
     """What the disk refused and where, if that is the error; libraries hide it in texts and in causes."""
     while error is not None:
-        for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.ESTALE):
             if getattr(error, "errno", None) == number or f"errno = {number}" in str(error):
-                return f"{getattr(error, 'filename', None) or 'writing a file'}: {os.strerror(number)}"
+                return f"{getattr(error, 'filename', None) or 'a file'}: {os.strerror(number)}"
         error = error.__cause__ or error.__context__
     return None
 

@@ -19,7 +19,7 @@ from reid.data import loading
 from reid.data.loading import embedding_loader, training_loader
 from reid.data.samples import TestSamples, TrainingSamples
 from reid.training.distributed import run_in_processes
-from tests.people import stage
+from tests.people import PEOPLE, stage
 from tests.unit.reid.training.test_training import options, tiny
 
 
@@ -92,6 +92,12 @@ def test_a_signal_ends_a_training_that_waits_for_its_loader(people, config, tmp_
         train(people, config, tmp_path)
     assert end.value.code == 128 + signal.SIGTERM
     assert saved(tmp_path) in ((1, 0), (1, 1))  # three batches an epoch; the fifth does not come
+
+
+def test_a_process_that_renders_and_is_killed_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("reid.stages.draw.draw_shot", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    assert stage("draw", config={"synthetic": PEOPLE}, index=tmp_path / "index.csv", truth=tmp_path / "truth.h5") == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: a process of this stage was ended; ")
 
 
 def kill_the_second(_: object) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from artefacts.command import refused_by_disk
 from artefacts.files import write_text
 from artefacts.state import KEPT, State, working_state
 
@@ -102,5 +103,6 @@ def test_a_disk_that_fails_does_not_start_the_work_over(tmp_path, monkeypatch):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(torch, "load", failing)
-    with pytest.raises(OSError, match="Input/output error"):
+    with pytest.raises(OSError, match="Input/output error") as error:
         State(tmp_path / "state", "30 epochs").load()
+    assert refused_by_disk(error.value) == "a file: Input/output error"
