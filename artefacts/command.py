@@ -24,8 +24,10 @@ def run(package: str, stages: dict[str, str], argv: list[str] | None = None, mod
     A stage is the module STAGE of the package `modules` (`package.stages`, unless given) with `add_arguments(parser)`
     and `run(arguments)`. Exit status 1 and one line on standard error for a `UserError`, for a wrong configuration and
     for a disk that is full or read-only; other exceptions keep their traceback.
-    A termination signal ends the stage as an exception does, so that it cleans up behind itself.
+    A termination signal ends the stage as an exception does, so that it cleans up behind itself. NumPy, which stages
+    load, keeps to one thread a product, unless OPENBLAS_NUM_THREADS says otherwise.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     modules = modules or f"{package}.stages"
     parser = argparse.ArgumentParser(prog=package)
     word = modules.rpartition(".")[2].removesuffix("s").upper()

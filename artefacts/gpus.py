@@ -45,6 +45,16 @@ def take_gpus(count: int, folder: Path | None = None) -> None:
     os.environ[VISIBLE] = ",".join(free)
 
 
+def torch_device() -> str:
+    """Torch's name of where this process computes: "cuda", on a GPU that is taken, or "cpu", without loading torch."""
+    if not visible_gpus():
+        return "cpu"
+    take_gpus(1)
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def _lock(path: Path) -> bool:
     """Whether nobody else holds this lock; then we do, until the process ends, however it ends."""
     file = open(path, "a")  # noqa: SIM115 - to be kept open

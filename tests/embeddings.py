@@ -1,6 +1,7 @@
 """Fabricated embeddings: what a trained model could have made of a few people."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -28,6 +29,32 @@ def fabricate(
         camera=rng.integers(1, cameras + 1, images),
         attention=rng.integers(0, 256, (images, len(NAMES) - 1, *CELLS), dtype=np.uint8),
     )
+
+
+class Held:
+    """A split in memory, read like one in a file."""
+
+    path = "these images"
+
+    def __init__(self, split: Split) -> None:
+        self._split = split
+        for name in ("key", "visibility", "score", "identity", "camera"):
+            setattr(self, name, getattr(split, name))
+
+    def __len__(self) -> int:
+        return len(self.key)
+
+    def key_of(self, index: int) -> str:
+        return self.key[index]
+
+    def features(self, columns: list[int], start: int = 0, stop: int | None = None) -> np.ndarray:
+        rows = self._split.features[start:stop, columns]
+        return np.ascontiguousarray(rows.reshape(len(rows), len(columns) * rows.shape[-1]))
+
+
+def held(query: Split, gallery: Split) -> SimpleNamespace:
+    """Query and gallery in memory, as `reading` opens them from a file."""
+    return SimpleNamespace(names=NAMES, parts=NAMES[2:], query=Held(query), gallery=Held(gallery), provenance={})
 
 
 def write(path: Path, query: Split, gallery: Split) -> Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,46 +10,66 @@ from artefacts.errors import UserError
 from reid.config.root import Matching
 from reid.embeddings.store import HOLISTIC, Joined, StoredSplit
 
+UNDIVIDED = (*HOLISTIC, "concatenated")  # embeddings that are of no single part
 
-@dataclass(frozen=True)
-class Side:
-    """One embedding of those images that show it: `images` [n], features [n, D], squared norms [n]."""
+
+class Side(NamedTuple):
+    """One embedding of those images that show it: `images` [n], features [n, D], squared norms and visibility [n]."""
 
     images: np.ndarray
     features: np.ndarray
     squares: np.ndarray
+    weights: np.ndarray
+
+    def between(self, start: int, stop: int) -> "Side":
+        """Of the images from `start` to `stop` alone, which are counted from `start` then."""
+        inside = slice(*np.searchsorted(self.images, [start, stop]))
+        images, *others = (values[inside] for values in self)
+        return Side(images - np.uint32(start), *others)
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What counts of the N images of a split: P embeddings by their stored `columns`, where `visible` [N, P]."""
+    """What counts of the N images of a split: P embeddings by their stored `columns`, with visibility `weights` [N, P].
+
+    These are 0 or 1, or anything between where visibility is soft.
+    """
 
     split: StoredSplit | Joined
     columns: dict[str, list[int]]
-    visible: np.ndarray
+    weights: np.ndarray
     unit_length: bool
+
+    @property
+    def visible(self) -> np.ndarray:
+        """Which embeddings [N, P] count at all."""
+        return self.weights > 0
 
     def sides(self, stored: np.ndarray) -> Iterator[Side]:
         """Each compared embedding of the images of these numbers, which `Side.images` counts from zero.
 
         Raises UserError where a visible feature is not finite.
         """
-        start, stop = int(stored.min()), int(stored.max()) + 1
-        for (name, columns), shown in zip(self.columns.items(), self.visible[stored].T, strict=True):
-            images = np.flatnonzero(shown)
-            features = self.split.features(columns, start, stop)[stored[images] - start]
+        start, stop = (int(stored.min()), int(stored.max()) + 1) if len(stored) else (0, 0)
+        for (name, columns), weights in zip(self.columns.items(), self.weights[stored].T, strict=True):
+            images = np.flatnonzero(weights)
+            features = _rows(self.split.features(columns, start, stop), stored[images] - start)
             if self.unit_length:
                 features = normalised(features)
             squares = np.einsum("nd,nd->n", features, features)
             _check_finite(squares, self.split, name, stored[images])
-            yield Side(images.astype(np.uint64), features, squares)
+            yield Side(images.astype(np.uint32), features, squares, weights[images])
+
+
+def _rows(features: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    every = len(wanted) == len(features) and np.array_equal(wanted, np.arange(len(features)))
+    return features if every else features[wanted]
 
 
 def compared(split: StoredSplit, matching: Matching, names: list[str]) -> Compared:
     """What `matching` compares of a split whose embeddings have these `names`. Raises UserError for one it lacks."""
     columns = compared_columns(matching.embeddings, names)
-    visible = compared_visibility(split.visibility, columns, matching.visibility)
-    return Compared(split, columns, visible, matching.normalise)
+    return Compared(split, columns, visibility_weights(split, columns, matching.visibility), matching.normalise)
 
 
 def normalised(features: np.ndarray) -> np.ndarray:
@@ -84,18 +105,17 @@ def compared_columns(wanted: list[str], names: list[str]) -> dict[str, list[int]
     return columns
 
 
-def compared_visibility(stored: np.ndarray, columns: dict[str, list[int]], mutual: bool) -> np.ndarray:
-    """Visibility [N, P] of the P compared embeddings, from what is `stored` [N, E] (Eq. 4).
+def visibility_weights(split: StoredSplit, columns: dict[str, list[int]], rule: bool) -> np.ndarray:
+    """Visibility scores [N, P] of the P compared embeddings (Eq. 4), float32.
 
-    Holistic embeddings are always visible (v_g = v_f = v_c = 1), and everything is where visibility is not `mutual`
+    Holistic embeddings are always visible (v_g = v_f = v_c = 1, Section 3.2.2), and everything is where `rule` is false
     (the row "w/o visibility scores" of Table 2).
     """
-    visible = np.ones((len(stored), len(columns)), dtype=bool)
-    if mutual:
-        for position, (name, (column, *_)) in enumerate(columns.items()):
-            if name not in (*HOLISTIC, "concatenated"):
-                visible[:, position] = stored[:, column]
-    return visible
+    weights = np.ones((len(split), len(columns)), np.float32)
+    parts = {place: column for place, (name, (column, *_)) in enumerate(columns.items()) if name not in UNDIVIDED}
+    if rule and parts:
+        weights[:, list(parts)] = split.visibility[:, list(parts.values())]
+    return weights
 
 
 def separated(matching: Matching, names: list[str]) -> dict[str, Matching]:

@@ -1,8 +1,9 @@
 """Average precision, CMC and mINP from the rank of each positive, which is counted rather than sorted.
 
 A positive's rank is one more than the number of gallery images ahead of it: nearer, or exactly as near and earlier in
-the gallery (the order of a stable sort). Gallery images of the query's identity and camera take no part; distractors
-(identity 0) do. Each rank needs one comparison an image, and the gallery can come in blocks.
+the gallery (the order of a stable sort). Distances that decide a rank are all measured by the same loop, so that copies
+of an image are exactly as near and rank in the order of the gallery. Gallery images of the query's identity and camera
+are ignored; distractors (identity 0) count. Each rank needs one comparison an image, and the gallery can come in tiles.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import numpy as np
 
 from artefacts.errors import UserError
 from reid.evaluation import kernels
+from reid.evaluation.nearest import Nearest
+from reid.evaluation.tiles import Tile, as_it_is
 
 BLOCK = 1024  # gallery images ranked at a time
 CMC_RANKS = (1, 5, 10, 20)
@@ -69,34 +72,31 @@ def _nothing_to_find(query_identity: np.ndarray, gallery_identity: np.ndarray, s
 
 
 class Ranking:
-    """Takes distances block by block; `distances` [M] are the positives', known beforehand.
+    """Takes distances tile by tile; `distances` [M] are the positives', measured beforehand.
 
-    `nearest` [Q, keep] and `nearest_distances` are the first `keep` gallery images of each query, -1 and NaN where the
-    gallery has fewer.
+    `nearest` has the first `keep` gallery images of each query.
     """
 
     def __init__(self, protocol: Protocol, distances: np.ndarray, keep: int = 0):
         self.protocol, self.distances = protocol, distances
-        self._order = np.argsort(protocol.columns, kind="stable")
-        self._ignored_order = np.argsort(protocol.ignored_columns, kind="stable")
+        self._ignored = np.searchsorted(protocol.ignored_rows, np.arange(len(protocol.positives) + 1))
         self._ahead = np.zeros(len(distances), np.int64)
-        self.nearest = np.full((len(protocol.positives), keep), -1)
-        self.nearest_distances = np.full((len(protocol.positives), keep), np.nan, np.float32)
+        self.nearest = Nearest(len(protocol.positives), keep)
 
-    def add(self, block: np.ndarray, first_column: int) -> None:
-        """Count in the distances `block` [Q, B] of gallery images from `first_column` on; it is overwritten.
-
-        The positives' own distances are put in its place, so that two computations of the same distance cannot
-        disagree, and what takes no part becomes NaN, which is nearer than nothing.
-        """
-        pairs = self.protocol
-        own = _within(pairs.columns, self._order, first_column, block.shape[1])
-        block[pairs.rows[own], pairs.columns[own] - first_column] = self.distances[own]
-        ignored = _within(pairs.ignored_columns, self._ignored_order, first_column, block.shape[1])
-        block[pairs.ignored_rows[ignored], pairs.ignored_columns[ignored] - first_column] = np.nan
-        kernels.count_nearer(block, first_column, pairs.offsets, pairs.columns, self.distances, self._ahead)
-        if self.nearest.shape[1]:
-            kernels.keep_nearest(block, first_column, self.nearest, self.nearest_distances)
+    def add(self, tile: Tile) -> None:
+        """Count in the distances of a tile: ignored pairs are masked with NaN, and what decides a rank is measured."""
+        pairs, rows, distances = self.protocol, tile.rows, tile.distances
+        offsets = pairs.offsets[rows.start : rows.stop + 1]
+        own = _within(pairs.columns, offsets, tile)
+        ignored = _within(pairs.ignored_columns, self._ignored[rows.start : rows.stop + 1], tile)
+        cells = pairs.rows[own] - rows.start, pairs.columns[own] - tile.first
+        distances[cells] = np.nan  # they are measured already
+        distances[pairs.ignored_rows[ignored] - rows.start, pairs.ignored_columns[ignored] - tile.first] = np.nan
+        decisive = kernels.undecided(distances, tile.slack, offsets, self.distances, self.nearest.distances[rows])
+        distances[decisive] = tile.measured(*decisive)
+        distances[cells] = self.distances[own]
+        kernels.count_nearer(distances, tile.first, offsets, pairs.columns, self.distances, self._ahead)
+        self.nearest.keep(tile)
 
     @property
     def ranks(self) -> np.ndarray:
@@ -104,9 +104,10 @@ class Ranking:
         return self._ahead + 1
 
 
-def _within(columns: np.ndarray, order: np.ndarray, first: int, width: int) -> np.ndarray:
-    start, stop = np.searchsorted(columns, [first, first + width], sorter=order)
-    return order[start:stop]
+def _within(columns: np.ndarray, offsets: np.ndarray, tile: Tile) -> np.ndarray:
+    """Which pairs, from the first of the `offsets` to the last, have their gallery image, in `columns`, in a tile."""
+    inside = columns[offsets[0] : offsets[-1]]
+    return offsets[0] + np.flatnonzero((inside >= tile.first) & (inside < tile.stop))
 
 
 @dataclass(frozen=True)
@@ -165,5 +166,5 @@ def ranked(distances: np.ndarray, pairs: Protocol, keep: int = 0) -> Ranking:
     """The ranking of a whole matrix of distances [Q, G], which is left as it is."""
     ranking = Ranking(pairs, distances[pairs.rows, pairs.columns], keep)
     for start in range(0, distances.shape[1], BLOCK):
-        ranking.add(distances[:, start : start + BLOCK].copy(), start)
+        ranking.add(as_it_is(distances[:, start : start + BLOCK].copy(), start))
     return ranking

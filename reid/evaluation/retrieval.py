@@ -1,20 +1,19 @@
 """A whole search: every query against the gallery of an `embeddings.h5`, and what is reported of it."""
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
 
 from artefacts.errors import UserError
-from artefacts.progress import bar
 from reid.config.root import Matching
 from reid.embeddings.store import Embeddings
-from reid.evaluation import kernels
 from reid.evaluation.distance import PartDistances, largest_plus_one
-from reid.evaluation.matching import compared
+from reid.evaluation.matching import Compared, compared
 from reid.evaluation.ranking import CMC_RANKS, Measures, Protocol, Ranking, measures, precisions, protocol
-from reid.evaluation.rerank import Reranked
 from reid.evaluation.roc import Roc
 from reid.evaluation.single_shot import SingleShotRanking
+from reid.evaluation.tiles import HERE, Compute, Distances, Tile
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,12 @@ class Retrieval:
 
 
 def retrieve(
-    file: Embeddings, matching: Matching, keep: int = 0, chosen: np.ndarray | None = None, verify: bool = False
+    file: Embeddings,
+    matching: Matching,
+    keep: int = 0,
+    chosen: np.ndarray | None = None,
+    verify: bool = False,
+    compute: Compute = HERE,
 ) -> Retrieval:
     """Search the gallery for all queries, or for those of the numbers `chosen`, under one matching.
 
@@ -54,16 +58,21 @@ def retrieve(
     chosen = np.arange(len(file.query)) if chosen is None else chosen
     pairs = _protocol(file, chosen)
     query, gallery = (compared(split, matching, file.names) for split in (file.query, file.gallery))
-    distances = (
-        Reranked(query, gallery, matching.rerank, chosen) if matching.rerank else PartDistances(query, gallery, chosen)
-    )
+    distances = _distances(query, gallery, matching, chosen, compute)
     ranking = Ranking(pairs, distances.pairs(pairs.rows, pairs.columns), keep)
     roc = Roc(ranking.distances) if verify else None
     shots = _single_shot(file, matching, chosen, ranking)
     finite = matching.nothing_in_common == "largest_plus_one"
-    takers = [ranking, *(one for one in (roc, shots) if one)]
-    apart, largest = _give_all(distances, takers, f"comparing {'+'.join(matching.embeddings)}", finite)
-    shown = ranking.nearest_distances
+    totals = _Totals()
+
+    def receive(tile: Tile) -> None:
+        totals.add(tile)
+        for accumulator in (ranking, roc, shots):
+            if accumulator:
+                accumulator.add(tile)
+
+    distances.stream(receive, f"comparing {'+'.join(matching.embeddings)}")
+    nearest, shown = ranking.nearest.images, ranking.nearest.distances
     identity = file.query.identity[chosen]
     return Retrieval(
         names=list(query.columns),
@@ -71,16 +80,26 @@ def retrieve(
         protocol=pairs,
         measures=measures(pairs.offsets, ranking.ranks),
         precisions=precisions(pairs.offsets, ranking.ranks),
-        nearest=ranking.nearest,
-        nearest_distances=largest_plus_one(shown, largest) if finite else shown,
-        correct=(ranking.nearest >= 0) & (file.gallery.identity[ranking.nearest] == identity[:, None]),
+        nearest=nearest,
+        nearest_distances=largest_plus_one(shown, totals.largest) if finite else shown,
+        correct=(nearest >= 0) & (file.gallery.identity[nearest] == identity[:, None]),
         query_visible=query.visible[chosen],
         gallery_visible=gallery.visible,
-        apart=apart,
+        apart=totals.apart,
         apart_positives=_apart(query.visible[chosen][pairs.rows], gallery.visible[pairs.columns]),
         roc=roc,
         single_shot=shots,
     )
+
+
+def _distances(
+    query: Compared, gallery: Compared, matching: Matching, chosen: np.ndarray, compute: Compute
+) -> Distances:
+    if matching.rerank is None:
+        return PartDistances(query, gallery, chosen, compute)
+    from reid.evaluation.rerank import Reranked  # loads SciPy, for a tenth of a second
+
+    return Reranked(query, gallery, matching.rerank, chosen, compute)
 
 
 def _protocol(file: Embeddings, chosen: np.ndarray) -> Protocol:
@@ -100,34 +119,26 @@ def _single_shot(
     return SingleShotRanking(ranking.protocol, ranking.distances, *identities, matching.single_shot)
 
 
+class _Totals:
+    """How many distances are infinite, and the largest other, of all tiles."""
+
+    def __init__(self) -> None:
+        self.apart, self.largest, self._lock = 0, 0.0, threading.Lock()
+
+    def add(self, tile: Tile) -> None:
+        """Count in a tile before it is changed."""
+        with self._lock:
+            self.apart, self.largest = self.apart + tile.apart, max(self.largest, tile.largest)
+
+
 def _apart(query_visible: np.ndarray, gallery_visible: np.ndarray) -> int:
     """How many of M pairs have nothing in common, by the visibility [M, P] of both images."""
     return int((~(query_visible & gallery_visible).any(axis=1)).sum())
 
 
-def _give_all(
-    distances: PartDistances | Reranked, takers: list[Ranking | Roc | SingleShotRanking], title: str, finite: bool
-) -> tuple[int, float]:
-    """Give the whole gallery to all, block by block, in this order; the first puts in what takes no part.
-
-    Returns how many distances are infinite, and the largest `finite` one, if that is asked for.
-    """
-    apart, largest = 0, 0.0
-    with bar(distances.blocks()[-1][1], title, "image") as progress:
-        for start, stop in distances.blocks():
-            block, infinite = distances.block(start, stop)
-            if finite:
-                largest = max(largest, float(kernels.largest_finite(block).max()))
-            for taker in takers:
-                taker.add(block, start)
-            apart += infinite
-            progress.update(stop - start)
-    return apart, largest
-
-
-def report(file: Embeddings, matching: Matching) -> dict:
+def report(file: Embeddings, matching: Matching, compute: Compute = HERE) -> dict:
     """What a matching is worth, ready for JSON: measures, CMC up to rank 50, the same by visible parts, ROC, counts."""
-    found = retrieve(file, matching, verify=True)
+    found = retrieve(file, matching, verify=True, compute=compute)
     query_parts, gallery_parts = (split.visibility[:, -len(file.parts) :] for split in (file.query, file.gallery))
     in_both = (query_parts[found.protocol.rows] & gallery_parts[found.protocol.columns]).sum(axis=1)
     return {

@@ -3,16 +3,19 @@
 Pairs are those that take part in the ranking: none of a query with its own identity on its own camera.
 """
 
+import threading
+
 import numpy as np
 
 from reid.evaluation import kernels
+from reid.evaluation.tiles import Tile
 
 CELLS = 1 << 16
 RATES = tuple(10.0**exponent for exponent in range(-5, 0))
 
 
 class Roc:
-    """Takes the blocks of distances that a `Ranking` has taken, and counts which lie up to each positive's.
+    """Takes the tiles of distances that a `Ranking` has taken, and counts which lie up to each positive's.
 
     Only there can the curve rise, so that it is exact, although no distance is kept. `distances` [M] are the
     positives'.
@@ -25,11 +28,19 @@ class Roc:
         low, high = (finite[0], finite[-1]) if len(finite) else (np.float32(0), np.float32(0))
         self._low, self._scale = low, np.float32(CELLS / (high - low)) if high > low else np.float32(0)
         self._first = kernels.first_thresholds(self._thresholds, self._low, self._scale, CELLS)
-        self._counts = np.zeros(len(self._thresholds) + 1, np.int64)
+        self._threads: list[np.ndarray] = []  # counts of each thread that adds tiles
+        self._own = threading.local()
 
-    def add(self, block: np.ndarray, _first_column: int) -> None:
-        """Count the distances `block` [Q, B], positive ones included; NaN takes no part."""
-        kernels.count_up_to(block, self._thresholds, self._first, self._low, self._scale, self._counts)
+    def add(self, tile: Tile) -> None:
+        """Count the distances of a tile, positive ones included; NaN is left out."""
+        if not hasattr(self._own, "counts"):
+            self._own.counts = np.zeros(len(self._thresholds) + 1, np.int64)
+            self._threads.append(self._own.counts)
+        kernels.count_up_to(tile.distances, self._thresholds, self._first, self._low, self._scale, self._own.counts)
+
+    @property
+    def _counts(self) -> np.ndarray:
+        return np.sum([np.zeros(len(self._thresholds) + 1, np.int64), *self._threads], axis=0)
 
     @property
     def positives(self) -> int:

@@ -5,6 +5,7 @@ import numpy as np
 from reid.config.report import SingleShot
 from reid.evaluation import kernels
 from reid.evaluation.ranking import Protocol
+from reid.evaluation.tiles import Tile
 
 
 def drawn(identity: np.ndarray, repetitions: int, rng: np.random.Generator) -> np.ndarray:
@@ -19,7 +20,7 @@ def drawn(identity: np.ndarray, repetitions: int, rng: np.random.Generator) -> n
 
 
 class SingleShotRanking:
-    """Takes the blocks of distances that a `Ranking` has taken; `distances` [M] are the positives'.
+    """Takes the tiles of distances that a `Ranking` has taken; `distances` [M] are the positives'.
 
     A query searches in each gallery for one of its positives, drawn for it; the gallery's own image of that identity
     stands back, since it may be of the query's camera.
@@ -38,18 +39,19 @@ class SingleShotRanking:
         by_image = np.argsort(galleries, axis=None, kind="stable")
         self._starts = np.searchsorted(galleries.ravel()[by_image], np.arange(len(gallery_identity) + 1))
         self._galleries = by_image // galleries.shape[1]
-        self._identities = query_identity, gallery_identity
+        self._query_identity, self._gallery_identity = query_identity, gallery_identity
         self.measured = pairs.positives > 0
         choice = rng.integers(0, np.maximum(pairs.positives, 1)[:, None], (len(query_identity), settings.repetitions))
         place = np.minimum(pairs.offsets[:-1, None] + choice, len(distances) - 1)
         self._columns, self._thresholds = pairs.columns[place], distances[place]
         self._ahead = np.zeros(place.shape, np.int64)
 
-    def add(self, block: np.ndarray, first_column: int) -> None:
-        """Count in the distances `block` [Q, B] of gallery images from `first_column` on."""
+    def add(self, tile: Tile) -> None:
+        """Count in the distances of a tile."""
+        rows = tile.rows
         kernels.count_drawn(
-            block, first_column, self._starts, self._galleries, *self._identities,
-            self._columns, self._thresholds, self._ahead,
+            tile.distances, tile.first, self._starts, self._galleries, self._query_identity[rows],
+            self._gallery_identity, self._columns[rows], self._thresholds[rows], self._ahead[rows],
         )  # fmt: skip
 
     @property

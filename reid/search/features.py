@@ -10,6 +10,7 @@ from reid.config.pack import Pack
 from reid.embeddings.store import HOLISTIC
 from reid.evaluation.distance import PartDistances
 from reid.evaluation.matching import compared, compared_columns, normalised, separated
+from reid.evaluation.nearest import Nearest
 from reid.search.calibration import probabilities
 
 
@@ -89,15 +90,12 @@ class Features:
     def distances(self, other: "Features", part: str | None = None) -> np.ndarray:
         """Distances [N, M] to the images of `other` by Eq. 9 (or by one compared embedding alone); infinite where no
         compared embedding is visible in both images. Raises UserError where `other` is of another model."""
-        between = self._between(other, part)
-        return np.concatenate([between.block(*block)[0].copy() for block in between.blocks()], axis=1)
+        return self._between(other, part).matrix()
 
     def search(self, gallery: "Features", top: int = 10) -> Found:
         """The `top` nearest images of `gallery` for each of these; of equals, the one earlier in the gallery."""
-        nearest = _Nearest(len(self), min(top, len(gallery)))
-        between = self._between(gallery)
-        for start, stop in between.blocks():
-            nearest.take(between.block(start, stop)[0], start)
+        nearest = Nearest(len(self), min(top, len(gallery)))
+        self._between(gallery).stream(nearest.add, None)
         calibration = self.pack.calibration
         likely = None if calibration is None else probabilities(calibration, nearest.distances)
         return Found(self.names, gallery.names, nearest.images, nearest.distances, likely)
@@ -156,20 +154,3 @@ class _Split:
     def features(self, columns: list[int], start: int = 0, stop: int | None = None) -> np.ndarray:
         rows = self._of.embeddings[start:stop]
         return np.ascontiguousarray(rows[:, columns].reshape(len(rows), len(columns) * rows.shape[-1]))
-
-
-class _Nearest:
-    """The k nearest of all columns seen so far, for Q rows."""
-
-    def __init__(self, rows: int, keep: int) -> None:
-        self.images = np.zeros((rows, 0), np.int64)
-        self.distances = np.zeros((rows, 0), np.float32)
-        self._keep = keep
-
-    def take(self, distances: np.ndarray, start: int) -> None:
-        """Add a block of distances [Q, n] to the columns from number `start` on."""
-        numbers = np.broadcast_to(np.arange(start, start + distances.shape[1]), distances.shape)
-        images = np.concatenate([self.images, numbers], axis=1)
-        seen = np.concatenate([self.distances, distances], axis=1)
-        order = np.argsort(seen, axis=1, kind="stable")[:, : self._keep]
-        self.images, self.distances = np.take_along_axis(images, order, 1), np.take_along_axis(seen, order, 1)

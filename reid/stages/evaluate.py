@@ -4,26 +4,30 @@ import argparse
 from pathlib import Path
 
 from artefacts.files import write_json
+from artefacts.gpus import torch_device
 from artefacts.provenance import provenance
 from reid.config.stages import EvaluateConfig
 from reid.embeddings.store import reading
 from reid.evaluation.matching import separated
 from reid.evaluation.retrieval import report
+from reid.evaluation.tiles import Compute
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="JSON: name, matching")
     parser.add_argument("--embeddings", type=Path, required=True, help="input of the embed stage")
     parser.add_argument("--metrics", type=Path, required=True, help="output JSON")
+    parser.add_argument("--threads", type=int, default=1, help="that compute distances; a GPU does, if there is one")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write {matching}.json: `results` holds one report, or with `separately` one for each embedding by its name."""
     config = EvaluateConfig.model_validate_json(arguments.config)
+    compute = Compute(arguments.threads, torch_device())
     with reading(arguments.embeddings) as file:
         single = {config.name: config.matching}
         matchings = separated(config.matching, file.names) if config.matching.separately else single
-        results = {name: report(file, matching) for name, matching in matchings.items()}
+        results = {name: report(file, matching, compute) for name, matching in matchings.items()}
     record = provenance("reid.stages.evaluate", config.model_dump(), {"embeddings": arguments.embeddings})
     write_json(arguments.metrics, {"matching": config.name, "results": results, "provenance": record})
     for name, result in results.items():

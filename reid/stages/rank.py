@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from artefacts.files import replacing, write_csv
+from artefacts.gpus import torch_device
 from reid.config.stages import RankConfig
 from reid.embeddings.store import Embeddings, reading
 from reid.evaluation.retrieval import Retrieval, retrieve
+from reid.evaluation.tiles import Compute
 from reid.report.figures.ranking import FIRST, Figure
 
 HEADER = ("query", "average_precision", "place", "gallery", "distance", "correct", "compared")
@@ -20,12 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--embeddings", type=Path, required=True)
     parser.add_argument("--picture", type=Path, required=True, help="output PNG")
     parser.add_argument("--ranking", type=Path, required=True, help="output CSV")
+    parser.add_argument("--threads", type=int, default=1, help="that compute distances; a GPU does, if there is one")
 
 
 def run(arguments: argparse.Namespace) -> None:
     config = RankConfig.model_validate_json(arguments.config)
+    compute = Compute(arguments.threads, torch_device())
     with reading(arguments.embeddings) as file:
-        found = retrieve(file, config.matching, keep=FIRST)
+        found = retrieve(file, config.matching, keep=FIRST, compute=compute)
         picture = Figure(file, config.matching, Path(config.root)).draw(found, config.queries)
         write_csv(arguments.ranking, [HEADER, *_lines(file, found)])
     with replacing(arguments.picture) as path:

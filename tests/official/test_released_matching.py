@@ -91,9 +91,9 @@ def test_the_official_matching_compares_unit_vectors(file, config):
             assert found[q, g] == pytest.approx(expected, abs=1e-3)
 
 
-@pytest.mark.parametrize("cells", [1, 4_000_000], ids=["three blocks", "one block"])
-def test_pairs_with_nothing_in_common_are_one_beyond_the_largest(file, cells, monkeypatch):
-    monkeypatch.setattr(distance, "BLOCK_CELLS", cells)
+@pytest.mark.parametrize("width", [256, 999], ids=["three blocks", "one block"])
+def test_pairs_with_nothing_in_common_are_one_beyond_the_largest(file, width, monkeypatch):
+    monkeypatch.setattr(distance, "WIDTH", width)
     matching = Matching(embeddings=["parts"], visibility=True, normalise=True)
     finite = matching.model_copy(update={"nothing_in_common": "largest_plus_one"})
     seen = QUERY.visibility[:, None, 2:] & GALLERY.visibility[None, :, 2:]

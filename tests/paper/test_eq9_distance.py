@@ -14,10 +14,11 @@ from reid.embeddings.store import reading
 from reid.evaluation import distance
 from reid.evaluation.distance import PartDistances, part_to_part_distance
 from reid.evaluation.matching import compared, compared_columns
+from reid.evaluation.tiles import Compute
 from tests.embeddings import NAMES, fabricate, write
 
 QUERY, GALLERY = fabricate(1, 9), fabricate(2, 700)
-ROUNDING = 5e-3  # of a float32 distance near zero: the root of a difference of squared norms
+BOTH = {"embeddings": ["foreground", "parts"], "visibility": True}
 
 
 def by_the_formula(query, gallery, query_visible, gallery_visible):
@@ -48,25 +49,37 @@ def file(tmp_path):
         yield opened
 
 
-def streamed(file, embeddings, mutual=True, normalise=False, chosen=None):
-    """The whole matrix, from blocks; and again, pair by pair; and how many distances are infinite."""
-    matching = Matching(embeddings=embeddings, visibility=mutual, normalise=normalise)
-    distances = PartDistances(*(compared(split, matching, file.names) for split in (file.query, file.gallery)), chosen)
-    blocks, apart = [], 0
-    for start, stop in distances.blocks():
-        block, infinite = distances.block(start, stop)
-        blocks.append(block.copy())
-        apart += infinite
-    matrix = np.concatenate(blocks, axis=1)
-    pairs = distances.pairs(*np.indices(matrix.shape).reshape(2, -1)).reshape(matrix.shape)
-    np.testing.assert_allclose(pairs, matrix, rtol=1e-5, atol=ROUNDING)
-    return matrix, apart
+def streamed(file, embeddings, visibility=True, normalise=False, chosen=None, threads=1):
+    """The whole matrix from tiles, of which each is within its slack of the same measured pair by pair; and how many
+    distances are infinite."""
+    matching = Matching(embeddings=embeddings, visibility=visibility, normalise=normalise)
+    sides = [compared(split, matching, file.names) for split in (file.query, file.gallery)]
+    distances = PartDistances(*sides, chosen, Compute(threads))
+    cells = np.indices((distances.queries, distances.images))
+    pairs = distances.pairs(*cells.reshape(2, -1)).reshape(cells.shape[1:])
+    matrix, apart = np.empty_like(pairs), []
+
+    def receive(tile):
+        inside = tile.rows, slice(tile.first, tile.stop)
+        matrix[inside] = tile.distances
+        apart.append(tile.apart)
+        finite = np.isfinite(pairs[inside])
+        np.testing.assert_array_equal(np.isfinite(tile.distances), finite)
+        off = np.abs(tile.distances[finite] - pairs[inside][finite])
+        assert (off <= np.broadcast_to(tile.slack[:, None], finite.shape)[finite]).all()
+        np.testing.assert_array_equal(tile.measured(*np.nonzero(finite)), pairs[inside][finite])
+        assert tile.largest == pytest.approx(pairs[inside][finite].max(initial=0), rel=1e-5)
+
+    distances.stream(receive, None)
+    return matrix, sum(apart)
 
 
-@pytest.mark.parametrize("cells", [1, 4_000_000], ids=["three blocks", "one block"])
-def test_the_stream_is_the_matrix(file, cells, monkeypatch):
-    monkeypatch.setattr(distance, "BLOCK_CELLS", cells)
-    matrix, apart = streamed(file, ["parts"])
+@pytest.mark.parametrize(("height", "width", "threads"), [(2, 100, 1), (4, 256, 3), (999, 999, 2)])
+def test_the_stream_is_the_matrix(file, height, width, threads, monkeypatch):
+    """For any division into tiles, on any number of threads."""
+    monkeypatch.setattr(distance, "HEIGHT", height)
+    monkeypatch.setattr(distance, "WIDTH", width)
+    matrix, apart = streamed(file, ["parts"], threads=threads)
     seen = QUERY.visibility[:, 2:], GALLERY.visibility[:, 2:]
     expected = part_to_part_distance(QUERY.features[:, 2:], GALLERY.features[:, 2:], *seen)
     np.testing.assert_allclose(matrix, expected, rtol=1e-5)
@@ -97,7 +110,7 @@ def test_a_part_that_one_side_never_shows_counts_nowhere(tmp_path, side):
 def test_without_visibility_everything_counts(file):
     everything = [np.ones((len(split.key), 3), bool) for split in (QUERY, GALLERY)]
     expected = part_to_part_distance(QUERY.features[:, 2:], GALLERY.features[:, 2:], *everything)
-    np.testing.assert_allclose(streamed(file, ["parts"], mutual=False)[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(streamed(file, ["parts"], visibility=False)[0], expected, rtol=1e-5)
 
 
 def test_concatenated_is_the_parts_side_by_side_and_always_visible(file):
@@ -126,7 +139,8 @@ def test_chosen_queries_are_their_rows_of_the_matrix(file):
 def test_an_image_is_at_distance_zero_from_itself(tmp_path):
     with reading(write(tmp_path / "same.h5", QUERY, QUERY)) as file:
         matrix, _ = streamed(file, ["foreground", "parts"])
-    assert np.diag(matrix).max() < ROUNDING
+        sides = [compared(split, Matching(**BOTH), file.names) for split in (file.query, file.gallery)]
+        assert not PartDistances(*sides).pairs(np.arange(9), np.arange(9)).any()
     assert (np.diag(matrix) < np.where(np.eye(9), np.inf, matrix).min(axis=1)).all()
 
 

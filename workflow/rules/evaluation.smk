@@ -63,7 +63,7 @@ rule evaluate:
         "Evaluating {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}, matching {wildcards.matching}"
     shell:
         "python -m reid.stages evaluate --config {params.config:q} --embeddings {input:q} --metrics {output:q}"
-        " 2>&1 | tee {log:q}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule summarise:
@@ -150,7 +150,7 @@ rule rank:
         "Drawing rankings of {wildcards.model} on {wildcards.dataset}"
     shell:
         "python -m reid.stages rank --config {params.config:q} --embeddings {input:q} --picture {output.picture:q}"
-        " --ranking {output.ranking:q} 2>&1 | tee {log:q}"
+        " --ranking {output.ranking:q} --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule attention:

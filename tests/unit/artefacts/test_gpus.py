@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from artefacts.gpus import VISIBLE, take_gpus, visible_gpus
+from artefacts.gpus import VISIBLE, take_gpus, torch_device, visible_gpus
 
 JOB = """
 import os, sys
@@ -74,3 +74,12 @@ def test_all_gpus_are_those_that_the_driver_lists(tmp_path, monkeypatch, script,
     (tmp_path / "nvidia-smi").unlink()
     monkeypatch.setenv("PATH", str(tmp_path))
     assert visible_gpus() == []
+
+
+def test_torch_computes_on_a_gpu_where_it_finds_one(monkeypatch):
+    monkeypatch.setenv(VISIBLE, "")
+    assert torch_device() == "cpu"
+    monkeypatch.setenv(VISIBLE, "3")
+    for found, device in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr("torch.cuda.is_available", lambda found=found: found)
+        assert torch_device() == device

@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as arrays
 
 from artefacts.errors import UserError
 from reid.evaluation.ranking import Measures, Ranking, measures, precisions, protocol, ranked
+from reid.evaluation.tiles import as_it_is
 
 ROUGH = st.sampled_from([0.0, 0.5, 1.0, 1.5, np.inf])  # few values, so that ties abound
 
@@ -52,15 +53,15 @@ def test_counting_is_sorting(search, width, keep):
     pairs = protocol(*who)
     ranking = Ranking(pairs, distances[pairs.rows, pairs.columns], keep)
     for start in range(0, distances.shape[1], width):
-        ranking.add(distances[:, start : start + width].copy(), start)
+        ranking.add(as_it_is(distances[:, start : start + width].copy(), start))
     got = measures(pairs.offsets, ranking.ranks)
     for query, (precision, first, penalty, nearest) in enumerate(expected):
         assert got.average_precision[query] == pytest.approx(precision, abs=1e-12, nan_ok=True)
         assert got.first[query] == pytest.approx(first, nan_ok=True)
         assert got.inverse_penalty[query] == pytest.approx(penalty, abs=1e-12, nan_ok=True)
-        assert ranking.nearest[query].tolist() == nearest
+        assert ranking.nearest.images[query].tolist() == nearest
         kept = [distances[query, image] if image >= 0 else np.nan for image in nearest]
-        np.testing.assert_array_equal(ranking.nearest_distances[query], kept)
+        np.testing.assert_array_equal(ranking.nearest.distances[query], kept)
 
 
 def test_a_larger_search_is_sorting():

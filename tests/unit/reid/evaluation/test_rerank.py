@@ -15,6 +15,7 @@ from reid.evaluation.matching import Compared, compared
 from reid.evaluation.ranking import measures, protocol, ranked
 from reid.evaluation.rerank import Reranked
 from reid.evaluation.retrieval import report, retrieve
+from reid.evaluation.tiles import Compute
 from tests.embeddings import fabricate, write
 
 QUERY, GALLERY = fabricate(1, 15, noise=2), fabricate(2, 280, noise=2)
@@ -24,10 +25,9 @@ PARTS = Matching(embeddings=["parts"], visibility=True)
 def all_distances(file, matching):
     """Distances [N, N] of query and gallery images together; one beyond the largest for those apart, none to itself."""
     query, gallery = (compared(split, matching, file.names) for split in (file.query, file.gallery))
-    visible = np.concatenate([query.visible, gallery.visible])
-    both = Compared(Joined(file.query, file.gallery), query.columns, visible, query.unit_length)
-    tile = PartDistances(both, both)
-    matrix = np.concatenate([tile.block(*block)[0].copy() for block in tile.blocks()], axis=1).astype(np.float64)
+    weights = np.concatenate([query.weights, gallery.weights])
+    both = Compared(Joined(file.query, file.gallery), query.columns, weights, query.unit_length)
+    matrix = PartDistances(both, both).matrix().astype(np.float64)
     np.fill_diagonal(matrix, 0)
     matrix[np.isinf(matrix)] = np.float32(matrix[np.isfinite(matrix)].max()) + np.float32(1)
     return matrix
@@ -64,12 +64,21 @@ def file(tmp_path):
         yield opened
 
 
-def streamed(file, matching, settings, chosen=None):
+def streamed(file, matching, settings, chosen=None, threads=1):
+    """The whole matrix from tiles, of which each is within its slack of what is measured pair by pair."""
     sides = (compared(split, matching, file.names) for split in (file.query, file.gallery))
-    distances = Reranked(*sides, settings, chosen)
-    matrix = np.concatenate([distances.block(*block)[0].copy() for block in distances.blocks()], axis=1)
-    pairs = distances.pairs(*np.indices(matrix.shape).reshape(2, -1)).reshape(matrix.shape)
-    np.testing.assert_allclose(pairs, matrix, rtol=0, atol=2e-5)
+    distances = Reranked(*sides, settings, chosen, Compute(threads))
+    cells = np.indices((len(file.query) if chosen is None else len(chosen), len(file.gallery)))
+    pairs = distances.pairs(*cells.reshape(2, -1)).reshape(cells.shape[1:])
+    matrix = np.empty_like(pairs)
+
+    def receive(tile):
+        part = pairs[tile.rows, tile.first : tile.stop]
+        assert (np.abs(tile.distances - part) <= tile.slack[:, None]).all()
+        matrix[tile.rows, tile.first : tile.stop] = tile.distances.copy()
+        np.testing.assert_array_equal(tile.measured(*np.indices(part.shape).reshape(2, -1)), part.ravel())
+
+    distances.stream(receive, "comparing")
     return matrix
 
 
@@ -84,8 +93,10 @@ def test_it_is_the_formulas_on_dense_matrices(file, k1, k2, weight):
 def test_tiles_and_blocks_change_nothing(file, monkeypatch):
     settings = Rerank(k1=20, k2=6, original_weight=0.3)
     whole = streamed(file, PARTS, settings)
-    monkeypatch.setattr(distance, "BLOCK_CELLS", 1)
+    monkeypatch.setattr(distance, "HEIGHT", 4)
+    monkeypatch.setattr(distance, "WIDTH", 100)
     monkeypatch.setattr(rerank, "ROWS", 64)
+    monkeypatch.setattr(rerank, "STEP", 50)
     np.testing.assert_allclose(streamed(file, PARTS, settings), whole, rtol=0, atol=2e-5)
     some = np.array([11, 4])
     np.testing.assert_allclose(streamed(file, PARTS, settings, some), whole[some], rtol=0, atol=2e-5)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from reid.evaluation.ranking import Ranking, protocol
 from reid.evaluation.roc import Roc
+from reid.evaluation.tiles import as_it_is
 
 
 def by_thresholds(positive, negative, rates):
@@ -24,9 +25,9 @@ def curve(distances, who, width):
     ranking = Ranking(pairs, distances[pairs.rows, pairs.columns])
     roc = Roc(ranking.distances)
     for start in range(0, distances.shape[1], width):
-        block = distances[:, start : start + width].copy()
-        ranking.add(block, start)
-        roc.add(block, start)
+        tile = as_it_is(distances[:, start : start + width].copy(), start)
+        ranking.add(tile)
+        roc.add(tile)
     kind = np.zeros(distances.shape, int)
     kind[pairs.rows, pairs.columns] = 1
     kind[pairs.ignored_rows, pairs.ignored_columns] = 2

@@ -11,6 +11,7 @@ from reid.embeddings.store import reading
 from reid.evaluation.ranking import Ranking, measures, protocol, ranked
 from reid.evaluation.retrieval import report
 from reid.evaluation.single_shot import SingleShotRanking, drawn
+from reid.evaluation.tiles import as_it_is
 from tests.embeddings import fabricate, write
 
 MANY = SingleShot(repetitions=30, seed=5)
@@ -28,9 +29,9 @@ def counted(distances, who, settings, width):
     ranking = Ranking(pairs, distances[pairs.rows, pairs.columns])
     shots = SingleShotRanking(pairs, ranking.distances, who[0], who[1], settings)
     for start in range(0, distances.shape[1], width):
-        block = distances[:, start : start + width].copy()
-        ranking.add(block, start)
-        shots.add(block, start)
+        tile = as_it_is(distances[:, start : start + width].copy(), start)
+        ranking.add(tile)
+        shots.add(tile)
     return pairs, shots
 
 
