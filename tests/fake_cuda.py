@@ -19,6 +19,7 @@ from reid.checkpoints.store import new_model
 from reid.config.root import Model
 from reid.data.samples import TrainingBatch
 from reid.model.bpbreid import BPBReID
+from reid.stages.train import MIXED
 
 CUDA = torch.device("cuda", 0)
 PARTS, IDENTITIES, BATCH = 5, 4, 8
@@ -47,7 +48,7 @@ def fake_cuda() -> Iterator[FakeTensorMode]:
 def fake_accelerator(precision: str) -> Iterator[Accelerator]:
     """An Accelerator whose device is the fake one."""
     AcceleratorState._reset_state(reset_partial_state=True)
-    accelerator = Accelerator(cpu=True, mixed_precision=precision)
+    accelerator = Accelerator(cpu=True, mixed_precision=MIXED[precision])
     accelerator.state.device = PartialState().device = CUDA
     yield accelerator
     AcceleratorState._reset_state(reset_partial_state=True)

@@ -43,7 +43,7 @@ def from_scratch(entry: ModelEntry, backbone: dict | None = None, **training) ->
 def train_a_step(settings: ModelEntry) -> Trainer:
     with fake_accelerator(settings.training.precision) as accelerator, fake_cuda() as mode:
         trainer = Trainer(fake_model(settings, mode), settings, accelerator)
-        terms = trainer._terms(fake_batch(settings))
+        terms, _ = trainer._terms(fake_batch(settings))
         assert {term.device for term in terms.values()} == {CUDA}
         backward(terms["loss"])
     return trainer
