@@ -45,7 +45,8 @@ def _unlike(theirs: Mapping, ours: Mapping[str, object]) -> list[str]:
 def in_their_words(model: ModelInUse) -> dict[str, object]:
     """The settings that the configuration of the released code would have for a model of ours, by its keys."""
     head, training, bpbreid = model.head, model.training, "model.bpbreid"
-    resnet = {f"{bpbreid}.last_stride": model.backbone.last_stride} if model.backbone.name == "resnet50" else {}
+    stride = 1 if model.backbone.last_stride == "auto" else model.backbone.last_stride
+    resnet = {f"{bpbreid}.last_stride": stride} if model.backbone.name == "resnet50" else {}
     return {
         "data.height": model.size[0],
         "data.width": model.size[1],

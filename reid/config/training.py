@@ -15,7 +15,7 @@ class Backbone(Section):
     weights: str | None = None  # "imagenet", a path, or null: from scratch
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of a path
     levels: tuple[int, ...] = (-1,)  # timm's feature levels that are fused, finest first; -1 = the last
-    last_stride: Literal[1, 2] | None = None  # of a ResNet's last level; null = as timm builds it
+    last_stride: Literal[1, 2, "auto"] | None = None  # of the last level; auto = 1 where it can be; null = timm's
     non_local: bool = False  # non-local blocks in a ResNet's second and third level, as released with IBN-a
     ibn: Literal["a"] | None = None  # instance beside batch normalisation in a ResNet's first three levels [16]
 

@@ -1,13 +1,17 @@
 """Feature extractors of timm behind a contract of two attributes: `channels` and `stride`."""
 
-import timm
+from typing import Literal
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from artefacts.errors import UserError
 from reid.model.appearance import AppearanceMap
+from reid.model.extractor import Grid, channels_first, create_extractor, grids_of, submodule_of
 from reid.model.ibn import put_instance_norm
+from reid.model.last_stride import restore, take_stride_out
 from reid.model.non_local import put_non_local_blocks
+from reid.model.pointwise import take_cells_first
 
 
 class Backbone(nn.Module):
@@ -22,52 +26,57 @@ class Backbone(nn.Module):
         self.network = network
         self.channels = sum(network.feature_info.channels())
         self.stride = network.feature_info.reduction()[0]
-        self.channels_come_last = getattr(network, "output_fmt", None) == "NHWC"  # Swin and its kind
 
     def forward(self, images: Float[Tensor, "N 3 H W"]) -> AppearanceMap:
-        levels = self.network(images)
-        return AppearanceMap([level.permute(0, 3, 1, 2) for level in levels] if self.channels_come_last else levels)
+        return AppearanceMap(channels_first(self.network, self.network(images)))
 
 
 def build_backbone(
     name: str,
     levels: tuple[int, ...],
-    last_stride: int | None,
+    last_stride: Literal[1, 2, "auto"] | None,
     pretrained: bool,
     ibn: str | None = None,
     non_local: bool = False,
     size: tuple[int, int] = (256, 128),
 ) -> Backbone:
-    """A timm network as feature extractor.
+    """A timm network as feature extractor of images of `size` (height, width) in pixels.
 
-    `levels` are timm's out_indices, finest first (-1 = the last); `last_stride` 1 takes the stride out of the last
-    of them, as Bag of Tricks does with a ResNet's last stage. `pretrained` loads timm's ImageNet weights.
-    `ibn` "a" puts instance normalisation into a ResNet, `non_local` non-local blocks. Raises UserError if it is none.
-    `size` (height, width) is that of the images, which transformers want to know.
+    `levels` are timm's out_indices, finest first (-1 = the last). `last_stride` 1 takes the stride out of the last of
+    them, as Bag of Tricks does with a ResNet's last stage; "auto" does so where the network has one to take out, which
+    leaves ConvNeXt, transformers and others as they are. `pretrained` loads timm's ImageNet weights. `ibn` "a" puts
+    instance normalisation into a ResNet, `non_local` non-local blocks. Raises UserError where that cannot be.
     """
-    fixed = getattr(timm.get_pretrained_cfg(name, allow_unregistered=True), "fixed_input_size", False)
-    sized = {"img_size": size} if fixed else {}
-    network = timm.create_model(name, pretrained=pretrained, features_only=True, out_indices=levels, **sized)
+    network = create_extractor(name, levels, pretrained, size)
     if ibn:
         put_instance_norm(network)
     if non_local:
         put_non_local_blocks(network)
     backbone = Backbone(network)
-    if last_stride == 1:
-        _take_stride_out(name, network.get_submodule(network.feature_info.module_name()[-1]))
-        if len(levels) == 1:
+    grids = grids_of(name, network, size)
+    if last_stride in (1, "auto"):
+        taken = _last_stride_taken(name, network, size, grids[-1])
+        if last_stride == 1 and not taken:
+            raise UserError(
+                f"models.*.backbone.last_stride: the last level of {name} has no stride to take out; set auto or null"
+            )
+        if taken and len(levels) == 1:
             backbone.stride //= 2
+    take_cells_first(network)
     return backbone
 
 
-def _take_stride_out(name: str, level: nn.Module) -> None:
-    """Set the strides of a level's first block to 1, without the dilation that timm's output_stride would bring."""
-    first = next(level.children(), level)
-    layers = [one for one in first.modules() if isinstance(one, nn.Conv2d | nn.AvgPool2d)]
-    strided = [layer for layer in layers if layer.stride in (2, (2, 2))]
-    if not strided:
-        raise UserError(f"models.*.backbone.last_stride: the last level of {name} has no stride to take out; set null")
-    for layer in strided:
-        layer.stride = (1, 1)
-        if isinstance(layer, nn.AvgPool2d):  # before the shortcut's convolution, as ResNet-D has it
-            layer.kernel_size = 1
+def _last_stride_taken(name: str, network: nn.Module, size: tuple[int, int], before: Grid) -> bool:
+    """Whether the stride of the last level, of which images of `size` have `before` cells, could be taken out."""
+    level = submodule_of(network, network.feature_info.module_name()[-1])
+    changes = take_stride_out(level) if level is not None else []
+    if not changes:
+        return False
+    try:
+        after = grids_of(name, network, size)[-1]
+    except UserError:  # what follows expects the coarser maps
+        after = before
+    doubled = all(new in (2 * old - 1, 2 * old) for old, new in zip(before, after, strict=True))
+    if not doubled:
+        restore(changes)
+    return doubled

@@ -1,5 +1,7 @@
 """IBN-a: instance normalisation beside batch normalisation in the early levels of a ResNet (Section 4.2, [16])."""
 
+from itertools import chain
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -29,11 +31,16 @@ class InstanceBatchNorm(nn.Module):
 def put_instance_norm(network: nn.Module) -> None:
     """Replace the first normalisation of every block in levels 1 to 3 of timm's ResNet `network`, in place.
 
-    Raises UserError if it has no such levels.
+    Raises UserError if it has no such blocks.
     """
-    named = dict(network.named_children())
-    if not all(level in named for level in LEVELS):
+    levels = [residual_blocks(network, level) for level in LEVELS]
+    if not all(levels):
         raise UserError("models.*.backbone.ibn: only a ResNet has it; set it to null, or name a ResNet")
-    for level in LEVELS:
-        for block in named[level]:
-            block.bn1 = InstanceBatchNorm(block.bn1.num_features)
+    for block in chain.from_iterable(levels):
+        block.bn1 = InstanceBatchNorm(block.bn1.num_features)
+
+
+def residual_blocks(network: nn.Module, level: str) -> list[nn.Module]:
+    """The blocks of a level of timm's ResNet, which begin with a batch normalisation `bn1`; none of others."""
+    blocks = list(getattr(network, level, nn.Identity()).children())
+    return blocks if all(hasattr(block, "bn1") for block in blocks) else []

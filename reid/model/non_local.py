@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from artefacts.errors import UserError
+from reid.model.ibn import residual_blocks
 
 NON_LOCAL = "non_local"
 BLOCKS = {"layer2": 2, "layer3": 3}  # how many of a level's last blocks are followed by one
@@ -41,16 +42,15 @@ class NonLocal(nn.Module):
 def put_non_local_blocks(network: nn.Module) -> None:
     """Put non-local blocks into levels 2 and 3 of timm's ResNet `network`, in place; its parameters keep their names.
 
-    Raises UserError if it has no such levels.
+    Raises UserError if it has no such blocks.
     """
-    named = dict(network.named_children())
-    if not all(isinstance(named.get(level), nn.Sequential) for level in BLOCKS):
+    if not all(residual_blocks(network, level) for level in BLOCKS):
         raise UserError("models.*.backbone.non_local: only a ResNet has it; set it to false, or name a ResNet")
     for level, last in BLOCKS.items():
         blocks = OrderedDict()
-        for number, (name, block) in enumerate(named[level].named_children()):
+        for number, (name, block) in enumerate(network[level].named_children()):
             blocks[name] = block
-            if number >= len(named[level]) - last:
+            if number >= len(network[level]) - last:
                 blocks[f"{NON_LOCAL}_{name}"] = NonLocal(_width(block))
         network[level] = nn.Sequential(blocks)
 

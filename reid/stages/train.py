@@ -95,6 +95,8 @@ def _run(arguments: argparse.Namespace, settings: TrainConfig) -> None:
         process=accelerator.process_index,
     )
     network = new_model(settings.model, len(part_names), loader.identities)
+    backbone = network.backbone
+    logging.info("%s: %d channels at stride %d", settings.model.backbone.name, backbone.channels, backbone.stride)
     record = _record(arguments, settings)
     title = str(arguments.model.parent)
     with _state(arguments.state, fingerprint(record), accelerator) as state:

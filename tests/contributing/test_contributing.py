@@ -3,8 +3,11 @@
 import re
 
 import pytest
+import yaml
 
-from tests.contributing.conftest import PROJECT
+from reid.checkpoints.store import new_model
+from reid.config.root import Model
+from tests.contributing.conftest import PROJECT, configured
 
 TEXT = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 SHOWN = re.findall(r"^`(tests/contributing/\S+)`\n\n```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -20,6 +23,13 @@ def test_every_example_is_shown():
 def test_an_example_is_its_test(file, code):
     assert code == (PROJECT / file).read_text(encoding="utf-8")
     assert code.count("\n") < 30
+
+
+def test_the_backbone_that_it_names_is_one():
+    (written,) = re.findall(r"`backbone: ({.*?})`", TEXT)
+    entry = {"recipe": "paper", "backbone": yaml.safe_load(written) | {"weights": None}}
+    network = new_model(Model.of(configured(models={"mine": entry}).model("mine")), parts=5, identities=7)
+    assert (network.backbone.channels, network.backbone.stride) == (768, 32)
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`([\w./]+(?:/|\.(?:py|smk|yaml|md)))`", TEXT))))

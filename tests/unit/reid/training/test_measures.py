@@ -1,5 +1,6 @@
 """What a training shows of itself next to its losses, and what it says early of one that goes wrong."""
 
+import logging
 import math
 
 import pandas as pd
@@ -120,9 +121,11 @@ def test_a_training_warns_after_its_first_epoch_and_again_where_it_goes_on(
         stage("train", **options(people, entry, tmp_path))
     assert "lower models.*.loss.attention_weight (10000.0)" in caplog.text
     caplog.clear()
+    caplog.set_level(logging.INFO)
     assert stage("train", **options(people, entry, tmp_path)) == 0
     assert caplog.text.count("lower models.*.loss.attention_weight") == 1
     assert "true_part_probability 0." in capsys.readouterr().err
+    assert "resnet10t: 192 channels at stride 4" in caplog.text
 
 
 def test_weights_that_the_last_step_spoilt_are_not_saved(people, entry, tmp_path, monkeypatch, capsys):
