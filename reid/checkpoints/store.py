@@ -4,20 +4,15 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from artefacts.errors import UserError, first_problem
-from artefacts.files import sha256_of
 from artefacts.weights import read_weights, write_weights
-from reid.config.root import Backbone as BackboneEntry
+from reid.checkpoints.backbones import weighted_backbone
 from reid.config.root import Model
-from reid.model.backbone import Backbone, build_backbone
 from reid.model.bpbreid import BPBReID
-from reid.model.non_local import NON_LOCAL
 
 
 def new_model(settings: Model, parts: int, identities: int) -> BPBReID:
@@ -26,44 +21,8 @@ def new_model(settings: Model, parts: int, identities: int) -> BPBReID:
     Raises UserError when those weights cannot be had.
     """
     necks = dict.fromkeys([*settings.loss.identity, *settings.use_bnneck_for])
-    backbone = _weighted_backbone(settings.backbone, settings.size)
+    backbone = weighted_backbone(settings.backbone, settings.size)
     return BPBReID(backbone, parts, identities, tuple(necks), settings.head)
-
-
-def _weighted_backbone(entry: BackboneEntry, size: tuple[int, int]) -> Backbone:
-    backbone = _built(entry, size)
-    if entry.weights not in (None, "imagenet"):
-        _load_backbone(backbone, entry)
-    return backbone
-
-
-def _built(entry: BackboneEntry, size: tuple[int, int]) -> Backbone:
-    pretrained = entry.weights == "imagenet"
-    try:
-        return build_backbone(entry.name, entry.levels, entry.last_stride, pretrained, entry.ibn, entry.non_local, size)
-    except (OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"models.*.backbone: cannot build {entry.name} with weights {entry.weights}: {reason}. Without a network, "
-            "set weights to the path of a file of weights, or to null to train from scratch"
-        ) from None
-
-
-def _load_backbone(backbone: Backbone, entry: BackboneEntry) -> None:
-    path = Path(entry.weights)
-    if not path.is_file():
-        raise UserError(f"models.*.backbone.weights: no file {path}; put timm's weights of {entry.name} there")
-    if entry.sha256 and sha256_of(path) != entry.sha256:
-        raise UserError(f"{path}: its SHA-256 is not models.*.backbone.sha256; get the file again or mend the digest")
-    try:
-        weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-        absent, _ = backbone.network.load_state_dict(weights.get("state_dict", weights), strict=False)
-    except Exception as error:  # of many types: the file is anything
-        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
-        raise UserError(f"{path}: no weights of {entry.name} ({reason[0].strip()}); get the file again") from None
-    missing = [name for name in absent if NON_LOCAL not in name]  # these start anew, as the identity
-    if missing:
-        raise UserError(f"{path}: lacks {missing[0]!r} and {len(missing) - 1} more weights of {entry.name}")
 
 
 class TrainedModel(NamedTuple):

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from artefacts.errors import UserError
 
+CLASSIFIER = "classifier."  # what torchvision's networks with `features` have behind them
+
 
 def timm_weights(name: str, twin: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """State dict of timm's feature extractor `name` from weights of the `features` of torchvision's network `twin`.
@@ -16,6 +18,7 @@ def timm_weights(name: str, twin: str, weights: dict[str, Tensor]) -> dict[str, 
     last feature map for the same image. Raises UserError where they do not, or where the weights do not fit.
     """
     features = torchvision.models.get_model(twin, weights=None).features.eval()
+    _refuse_left_over(list(weights)[len(features.state_dict()) :], twin)
     network = timm.create_model(name, pretrained=False, features_only=True).eval()
     try:
         features.load_state_dict(_in_order(features, weights))
@@ -26,6 +29,16 @@ def timm_weights(name: str, twin: str, weights: dict[str, Tensor]) -> dict[str, 
     if not _same(network, features):
         raise UserError(f"timm's {name} and torchvision's {twin} are different networks")
     return network.state_dict()
+
+
+def _refuse_left_over(names: list[str], twin: str) -> None:
+    """Raises UserError, which names them, unless all that is behind the features is a classifier."""
+    others = [name for name in names if not name.startswith(CLASSIFIER)]
+    if others:
+        raise UserError(
+            f"these are no weights of torchvision's {twin}: behind its features they have {others[0]!r} and "
+            f"{len(others) - 1} more"
+        )
 
 
 def _in_order(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:

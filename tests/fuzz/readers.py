@@ -301,9 +301,9 @@ def backbones(folder: Path) -> Iterator[bytes]:
 
 
 def read_backbone(path: Path) -> object:
-    from reid.checkpoints.store import _weighted_backbone
+    from reid.checkpoints.backbones import weighted_backbone
 
-    return _weighted_backbone(Backbone(name="test_resnet", levels=(-1,), weights=str(path), last_stride=None), (64, 32))
+    return weighted_backbone(Backbone(name="test_resnet", levels=(-1,), weights=str(path), last_stride=None), (64, 32))
 
 
 # The configuration.

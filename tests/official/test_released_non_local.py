@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from artefacts.errors import UserError
-from reid.checkpoints.store import _weighted_backbone
+from reid.checkpoints.backbones import weighted_backbone
 from reid.config.root import Backbone as Entry
 from reid.model.backbone import build_backbone
 from reid.model.non_local import NonLocal
@@ -55,12 +55,12 @@ def test_weights_without_them_are_enough_and_give_the_same(tmp_path):
     entry = Entry(name="resnet18", weights=str(tmp_path / "resnet18.pth"), last_stride=1, non_local=True)
     images = torch.randn(2, 3, 64, 32)
     with torch.inference_mode():
-        ours, theirs = (one(images).levels[0] for one in (_weighted_backbone(entry, (64, 32)).eval(), plain))
+        ours, theirs = (one(images).levels[0] for one in (weighted_backbone(entry, (64, 32)).eval(), plain))
     torch.testing.assert_close(ours, theirs)
     weights = {name: value for name, value in plain.network.state_dict().items() if "layer3.1" not in name}
     torch.save(weights, entry.weights)
     with pytest.raises(UserError, match=r"resnet18\.pth: lacks 'layer3\.1"):
-        _weighted_backbone(entry, (64, 32))
+        weighted_backbone(entry, (64, 32))
 
 
 def test_in_another_network_they_are_refused():

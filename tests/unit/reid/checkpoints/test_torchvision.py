@@ -27,6 +27,13 @@ def test_another_network_is_refused(weights):
         timm_weights("mobilenetv2_100", "mobilenet_v2", dict(list(weights.items())[6:]))
 
 
+def test_weights_with_more_behind_the_features_than_a_classifier_are_refused(weights):
+    classifier = {"classifier.1.weight": torch.zeros(1000, 1280), "classifier.1.bias": torch.zeros(1000)}
+    assert timm_weights("mobilenetv2_100", "mobilenet_v2", weights | classifier)
+    with pytest.raises(UserError, match=r"behind its features they have 'features\.19\.0\.weight' and 0 more"):
+        timm_weights("mobilenetv2_100", "mobilenet_v2", weights | {"features.19.0.weight": torch.zeros(1)})
+
+
 def test_a_package_that_is_not_installed_is_one_clear_line(tmp_path, capsys):
     entry = {"package": "no-such-package", "file": "x", "sha256": "0" * 64, "torchvision": "mobilenet_v2"}
     config = {"name": "mobilenetv2_100", "weights": entry}

@@ -74,8 +74,8 @@ def test_imagenet_weights_without_a_network_say_what_else_can_be_done(tmp_path):
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     entry = '{"name": "resnet18", "weights": "imagenet"}'
     program = f"""
-from reid.checkpoints.store import BackboneEntry, _built
-_built(BackboneEntry.model_validate_json({entry!r}), (64, 32))
+from reid.checkpoints.backbones import BackboneEntry, weighted_backbone
+weighted_backbone(BackboneEntry.model_validate_json({entry!r}), (64, 32))
 """
     result = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert "cannot build resnet18 with weights imagenet" in result.stderr
@@ -150,52 +150,9 @@ def test_a_model_of_an_earlier_configuration_names_the_key_that_changed(settings
         load_model(path)
 
 
-def test_weights_from_a_local_file(settings, tmp_path):
-    path = tmp_path / "weights.safetensors"
-    wanted = build_backbone("regnetx_002", (2, 3, 4), None, pretrained=False)
-    save_file(wanted.network.state_dict(), path)
-    network = new_model(with_backbone(settings, weights=str(path)), parts=5, identities=7)
-    assert torch.equal(next(wanted.parameters()), next(network.backbone.parameters()))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"weights": "no/such/file.pth"}, "no file no/such/file.pth"),
-        ({"name": "no_such_network"}, "cannot build no_such_network"),
-    ],
-)
-def test_weights_that_cannot_be_had_are_one_clear_line(settings, changes, message):
-    with pytest.raises(UserError, match=message):
-        new_model(with_backbone(settings, **changes), parts=5, identities=7)
-
-
-def test_a_file_with_another_digest_is_refused(settings, tmp_path):
-    path = tmp_path / "weights.safetensors"
-    save_file({"weight": torch.zeros(1)}, path)
-    with pytest.raises(UserError, match="SHA-256"):
-        new_model(with_backbone(settings, weights=str(path), sha256="0" * 64), parts=5, identities=7)
-    with pytest.raises(UserError, match="lacks"):
-        new_model(with_backbone(settings, weights=str(path)), parts=5, identities=7)
-
-
-@pytest.mark.parametrize("name", ["weights.safetensors", "weights.pth"])
-@pytest.mark.parametrize("content", [b"", b"damaged", b"PK" + bytes(100)])
-def test_damaged_weights_are_one_clear_line(settings, tmp_path, name, content):
-    path = tmp_path / name
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=f"{name}: no weights of regnetx_002"):
-        new_model(with_backbone(settings, weights=str(path)), parts=5, identities=7)
-
-
 def test_a_model_whose_weights_do_not_fit_is_refused(settings, tmp_path):
     network = new_model(settings, parts=5, identities=7)
     path = tmp_path / "model.safetensors"
     save_model(path, network.state_dict(), settings, list("abcd"), 7, {})
     with pytest.raises(UserError, match="do not fit"):
         load_model(path)
-
-
-def test_a_stride_that_is_not_there_cannot_be_taken_out():
-    with pytest.raises(UserError, match="the last level of mobilenetv2_050 has no stride to take out; set null"):
-        build_backbone("mobilenetv2_050", (-1,), 1, pretrained=False)
