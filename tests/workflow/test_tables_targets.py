@@ -113,7 +113,8 @@ def test_stripes_depend_on_no_labels(workflow):
     assert workflow.snakemake(STRIPES).returncode == 0
     workflow.configure("feet: [15, 16]", "feet: [15]")
     assert not workflow.planned(STRIPES).rules
-    workflow.configure("stripes: 6, reduction: 256", "stripes: 5, reduction: 256")
+    small = "extends: small\n    head: { attention: stripes, stripes: "
+    workflow.configure(f"{small}6", f"{small}5")
     assert workflow.planned(STRIPES).rules == AFTER_TRAIN
 
 
