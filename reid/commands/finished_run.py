@@ -1,6 +1,7 @@
 """Files of a finished run, found by the names in the configuration."""
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 
 from artefacts.config import must_be_one_of
@@ -23,7 +24,7 @@ def configuration(arguments: argparse.Namespace) -> Config:
     return config
 
 
-def known_name(option: str, name: str, entries: dict) -> None:
+def known_name(option: str, name: str, entries: Collection[str]) -> None:
     """Raises UserError unless `name` is among the entries."""
     try:
         must_be_one_of(option, name, entries)

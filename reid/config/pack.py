@@ -26,7 +26,8 @@ class Calibration(Section):
     """How far apart is how likely the same person: measured on the query and gallery of the training dataset.
 
     `thresholds` are distances at false match rates; `distances` and `probabilities` are the knots of a falling function
-    that is linear between them and constant outside.
+    that is linear between them and constant outside, as if pairs of the same and of different people were equally
+    frequent.
     """
 
     dataset: str
@@ -60,6 +61,15 @@ class Pack(Section):
     channels: Count  # D, length of one embedding
     trained: dict  # dataset, recipe, seeds and metrics, for the model card
     provenance: dict
+
+    def embeds_as(self, other: "Pack") -> bool:
+        """Whether both make the same embeddings of an image: how they are compared and described may differ."""
+        return self._embedding() == other._embedding()
+
+    def _embedding(self) -> dict:
+        described = {"name", "seed", "matching", "calibration", "trained", "provenance"}
+        weights = self.provenance.get("inputs", {}).get("model", self.provenance)
+        return self.model_dump(exclude=described) | {"weights": weights}
 
     @model_validator(mode="after")
     def _needs_no_labels(self) -> "Pack":

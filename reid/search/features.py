@@ -114,7 +114,7 @@ class Features:
         return self.embeddings[:, columns].reshape(len(self), len(columns) * self.embeddings.shape[-1])
 
     def _between(self, other: "Features", part: str | None = None) -> PartDistances:
-        if self.pack.provenance != other.pack.provenance:
+        if not self.pack.embeds_as(other.pack):
             raise UserError(f"features of {self.pack.name} and {other.pack.name} differ; embed both by one model")
         matching, names = self.pack.matching, self.embedding_names
         if part is not None:

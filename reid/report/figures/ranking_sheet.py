@@ -12,6 +12,11 @@ from PIL import Image, ImageDraw, ImageFont
 from artefacts.palette import PART_COLOURS
 
 RIGHT, WRONG, QUERY = (38, 150, 66), (206, 44, 44), (70, 70, 70)
+FRAMES = {"right; visible in both": RIGHT, "wrong; not visible in both, not compared": WRONG}  # and what they mean
+COMPARED_FRAMES = {
+    "visible in both": RIGHT,
+    "not visible in both, not compared": WRONG,
+}  # where nobody knows who is who
 PAPER, INK, FAINT = (255, 255, 255), (30, 30, 30), (150, 150, 150)
 HOLISTIC_COLOURS = {"global": (165, 165, 165), "foreground": (110, 110, 110), "concatenated": (55, 55, 55)}
 THUMB = (84, 168)  # width, height of an image
@@ -53,11 +58,11 @@ def colours_of(parts: list[str]) -> Colours:
     return HOLISTIC_COLOURS | {part: PART_COLOURS[number % len(PART_COLOURS)] for number, part in enumerate(parts)}
 
 
-def sheet(queries: list[list[RankingRow]], colours: Colours) -> Image.Image:
-    """The rows of each query below each other, under a legend of the embeddings in their `colours`."""
+def sheet(queries: list[list[RankingRow]], colours: Colours, frames: Colours = FRAMES) -> Image.Image:
+    """The rows of each query below each other, under a legend of the embeddings in their `colours` and of `frames`."""
     rows = [row for query in queries for row in query]
     width = 3 * GAP + max(len(row.images) for row in rows) * CELL[0]
-    legend = _legend(colours, width)
+    legend = _legend(colours | frames, width)
     height = legend.height + len(rows) * (TITLE + CELL[1]) + len(queries) * GAP
     page = Image.new("RGB", (width, height), PAPER)
     page.paste(legend, (0, 0))
@@ -115,12 +120,11 @@ def overlaid(image: Image.Image, attention: np.ndarray) -> Image.Image:
     return Image.fromarray((pale * (1 - weight) + warm * weight).clip(0, 255).astype(np.uint8))
 
 
-def _legend(colours: Colours, width: int) -> Image.Image:
+def _legend(meanings: Colours, width: int) -> Image.Image:
     """Colours and names of the embeddings, then what frames mean; on as many lines as they need."""
-    entries = [*colours.items(), ("right; visible in both", RIGHT), ("wrong; not visible in both, not compared", WRONG)]
     face, line = font(12), 18
     places, x, y = [], GAP, GAP
-    for name, colour in entries:
+    for name, colour in meanings.items():
         length = int(face.getlength(name)) + 34
         if x + length > width:
             x, y = GAP, y + line

@@ -1,33 +1,21 @@
 """`reid pack`: the pack of a finished run, as rule pack writes it."""
 
-import json
-
 import pytest
 import yaml
 
 import reid
 from reid.__main__ import main
-from reid.checkpoints.store import save_model
 from reid.config.files import CONFIGURATION
-from reid.config.training import Model
 from tests.conftest import PROJECT
-from tests.packs import trained
-
-MEASURES = {name: {"mean": 0.5, "spread": 0.02} for name in ("rank-1", "rank-5", "mAP", "mINP")}
+from tests.packs import ENTRY, write_run
 
 
 @pytest.fixture
 def words(config, tmp_path):
     """The command for a run of the demo's dataset by a model of random weights."""
-    known, settings = trained(config)
-    backbone = {"name": "resnet10t", "weights": None, "levels": [1, 2], "last_stride": None}
-    over = {"models": {"tiny": {"extends": "small", "size": [64, 32], "backbone": backbone}}}
+    over = {"models": {"tiny": {"extends": "small"} | ENTRY}}
     (tmp_path / "over.yaml").write_text(yaml.safe_dump(over))
-    run = tmp_path / "results/synthetic/tiny"
-    weights = known.network.state_dict()
-    save_model(run / "seed1/model.safetensors", weights, Model.of(settings), known.part_names, 7, {})
-    (run / "metrics.json").write_text(json.dumps({"seeds": [1], "results": {"default": MEASURES}}))
-    (run / "seed1/default.json").write_text(json.dumps({"results": {"default": {}}}))
+    write_run(tmp_path / "results/synthetic/tiny", config)
     files = [*(PROJECT / name for name in CONFIGURATION), tmp_path / "over.yaml"]
     return ["pack", "synthetic", "tiny", "--results", str(tmp_path / "results"), "--configfile", *map(str, files)]
 

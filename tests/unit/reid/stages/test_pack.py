@@ -1,29 +1,26 @@
 """Stage pack leaves a folder that says what is in it, and that loads."""
 
-import json
-
 import pytest
 
 import reid
-from reid.checkpoints.store import save_model
 from reid.config.stages import PackConfig
-from reid.config.training import Model
-from tests.packs import trained
+from tests.packs import trained, write_run
 from tests.people import stage
-
-MEASURES = {name: {"mean": 0.5, "spread": 0.02} for name in ("rank-1", "rank-5", "mAP", "mINP")}
 
 
 @pytest.fixture
 def options(config, tmp_path):
-    known, settings = trained(config)
+    _, settings = trained(config)
     told = PackConfig.of(config, "synthetic", "small").model_dump(mode="json") | {
         "model": settings.model_dump(mode="json")
     }
-    save_model(tmp_path / "model.safetensors", known.network.state_dict(), Model.of(settings), known.part_names, 7, {})
-    (tmp_path / "metrics.json").write_text(json.dumps({"seeds": [1, 2], "results": {"default": MEASURES}}))
-    (tmp_path / "default.json").write_text(json.dumps({"results": {"default": {"measures": {}}}}))
-    files = {"model": "model.safetensors", "metrics": "metrics.json", "evaluation": "default.json", "pack": "pack"}
+    write_run(tmp_path, config)
+    files = {
+        "model": "seed1/model.safetensors",
+        "metrics": "metrics.json",
+        "evaluation": "seed1/default.json",
+        "pack": "pack",
+    }
     return {"config": told} | {name: tmp_path / file for name, file in files.items()}
 
 

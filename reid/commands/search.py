@@ -1,0 +1,104 @@
+"""Search a gallery for queries: a table, rows for other programs, and a picture of the ranking."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from tabulate import tabulate
+
+from artefacts import rows
+from artefacts.files import replacing
+from reid.commands.finished_run import known_name
+from reid.commands.model import add_model, load_pack, read_gallery, require_readable
+from reid.config.pack import Pack
+from reid.embeddings.store import HOLISTIC
+from reid.report.figures.search_sheet import search_sheet
+from reid.search.extractor import Extractor
+from reid.search.features import Features, Found
+from reid.search.files import images_in
+from reid.search.incremental import embedded
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("queries", nargs="+", metavar="QUERY", help="image, or folder of images")
+    parser.add_argument("--gallery", type=Path, required=True, help="folder of images, or .npz of reid embed")
+    add_model(parser)
+    parser.add_argument("--top", type=_count, default=10, help="images a query (10)")
+    parser.add_argument("--parts", help="compare these embeddings only, such as legs,torso")
+    parser.add_argument("--visibility", choices=["on", "off"], help="in place of what the pack's matching says")
+    parser.add_argument("--output", type=Path, help="rows: .json, .csv or .parquet")
+    parser.add_argument("--picture", type=Path, help="output PNG: the first queries with their first ten images")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    if arguments.output:
+        rows.require_ending(arguments.output, rows.ENDINGS)
+    if arguments.picture:
+        rows.require_ending(arguments.picture, [".png"])
+    paths = images_in(arguments.queries)
+    model = load_pack(arguments)
+    pack = changed(model.pack, arguments.parts, arguments.visibility)
+    queries = replace(require_readable(model.embed(paths)), pack=pack)
+    gallery = replace(_gallery(arguments.gallery, model), pack=pack)
+    found = queries.search(gallery, arguments.top)
+    hits = list(hit_rows(queries, gallery, found))
+    print(tabulate([_printed(hit) for hit in hits], headers="keys", disable_numparse=True))
+    if arguments.output:
+        rows.write_rows(arguments.output, hits)
+    if arguments.picture:
+        page = search_sheet(queries, gallery, found)
+        with replacing(arguments.picture) as path:
+            page.save(path, "PNG")
+
+
+def _count(word: str) -> int:
+    if not word.isdigit() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of images, 1 or more")
+    return int(word)
+
+
+def _gallery(path: Path, model: Extractor) -> Features:
+    if not path.is_dir():
+        return read_gallery(path, model)
+    return require_readable(embedded(model, images_in([path])))
+
+
+def changed(pack: Pack, parts: str | None, visibility: str | None) -> Pack:
+    """The pack with a matching that compares these `parts` (names with commas between), with visibility `on` or `off`.
+
+    Another matching has other distances, so that the calibration does not hold for it, which is said. Raises UserError
+    for an unknown part.
+    """
+    change: dict[str, object] = {}
+    if parts is not None:
+        chosen = [name.strip() for name in parts.split(",")]
+        for name in chosen:
+            known_name("--parts", name, [*pack.parts, *HOLISTIC])
+        change["embeddings"] = list(dict.fromkeys(chosen))
+    if visibility is not None:
+        change["visibility"] = visibility == "on"
+    matching = pack.matching.model_copy(update=change)
+    if matching == pack.matching:
+        return pack
+    if pack.calibration is not None:
+        print("no probabilities: the model is calibrated for its own matching only", file=sys.stderr)
+    return pack.model_copy(update={"matching": matching, "calibration": None})
+
+
+def hit_rows(queries: Features, gallery: Features, found: Found) -> Iterator[dict]:
+    """The rows of what was found, with the embeddings `compared`; distance None where no embedding was."""
+    both = queries.visibility[:, None] & gallery.visibility[found.images]
+    for row, seen in zip(found.rows(), both.reshape(found.images.size, -1), strict=True):
+        row["distance"] = row["distance"] if np.isfinite(row["distance"]) else None
+        yield row | {"compared": [name for name, used in zip(queries.compared, seen, strict=True) if used]}
+
+
+def _printed(hit: dict) -> dict[str, str]:
+    row = {"query": hit["query"], "place": str(hit["place"]), "image": hit["image"]}
+    row["distance"] = "none" if hit["distance"] is None else f"{hit['distance']:.4f}"
+    if "probability" in hit:
+        row["probability"] = f"{hit['probability']:.1%}"
+    return row | {"compared": ", ".join(hit["compared"]) or "nothing visible in both"}

@@ -1,0 +1,79 @@
+"""Features in a file (NPZ), which `search` reads as a gallery and `embed` takes known images from.
+
+It holds the arrays of `Features`, the images' `names`, the `sha256` of each file's bytes and the pack's `config.json`.
+Nothing in it is unpickled, so that a file from a stranger runs no code.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import ValidationError
+
+from artefacts.errors import UserError
+from artefacts.files import replacing
+from reid.config.pack import Pack
+from reid.search.features import Features
+
+ENDING = ".npz"
+ARRAYS = {  # type and number of axes
+    "embeddings": (np.float32, 3),
+    "visible": (np.bool_, 2),
+    "scores": (np.float32, 2),
+    "attention": (np.uint8, 4),
+}
+
+
+class KeptFeatures(NamedTuple):
+    """Features of N images and the SHA-256 of their files' bytes [N]."""
+
+    features: Features
+    sha256: list[str]
+
+
+def write_features(path: Path, features: Features, sha256: Sequence[str]) -> None:
+    """Write the features of images whose files have these digests, atomically."""
+    arrays = {name: getattr(features, name) for name in ARRAYS}
+    arrays |= {"names": np.array(features.names, str), "sha256": np.array(sha256, str)}
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, pack=np.array(features.pack.model_dump_json()), **arrays)
+
+
+def read_features(path: Path) -> KeptFeatures:
+    """The features in a file. Raises UserError if there is none, or if it holds anything else."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            content = {name: file[name] for name in (*ARRAYS, "names", "sha256", "pack")}
+        pack = Pack.model_validate_json(str(content.pop("pack")))
+        kept = _checked(pack, content)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; make it: reid embed FOLDER --model PACK --output {path}") from None
+    except ValidationError:
+        raise UserError(f"{path}: was written by another version; remove it and embed the images again") from None
+    except Exception as error:  # of many types: the file is anything
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{path}: is damaged, or no file of features ({reason}); remove it and embed the images again"
+        ) from None
+    return kept
+
+
+def _checked(pack: Pack, content: dict[str, np.ndarray]) -> KeptFeatures:
+    """Raises ValueError for arrays that are not of the types and shapes of `pack`."""
+    count, embeddings = len(content["names"]), len(pack.parts) + 2
+    shapes = {
+        "embeddings": (count, embeddings, pack.channels),
+        "visible": (count, embeddings),
+        "scores": (count, embeddings),
+        "attention": (count, len(pack.parts) + 1),
+    }
+    for name, (kind, axes) in ARRAYS.items():
+        array = content[name]
+        if array.dtype != kind or array.ndim != axes or array.shape[: len(shapes[name])] != shapes[name]:
+            raise ValueError(f"{name} is {list(array.shape)} of {array.dtype}")
+    for name in ("names", "sha256"):
+        if content[name].dtype.kind != "U" or content[name].shape != (count,):
+            raise ValueError(f"{name} is {list(content[name].shape)} of {content[name].dtype}")
+    arrays = {name: content[name] for name in ARRAYS}
+    return KeptFeatures(Features(pack=pack, names=content["names"].tolist(), **arrays), content["sha256"].tolist())

@@ -1,0 +1,61 @@
+"""`reid compare`: the distance of two images, what each part says, and how likely they show one person."""
+
+import re
+
+import numpy as np
+import pytest
+
+import reid
+from reid.__main__ import main
+from reid.search.calibration import at_prior
+
+
+def compare(first, second, pack, *words) -> int:
+    return main(["compare", str(first), str(second), "--model", str(pack), "--device", "cpu", *words])
+
+
+def test_the_mean_of_what_the_parts_say_is_the_distance(photos, pack, capsys):
+    assert compare(photos / "0.jpg", photos / "1.jpg", pack) == 0
+    printed = capsys.readouterr().out
+    seen = reid.load(pack, "cpu").embed([photos / "0.jpg", photos / "1.jpg"])
+    rows = [re.split(r"  +", line) for line in printed.splitlines()[2 : 2 + len(seen.compared)]]
+    assert [row[0] for row in rows] == seen.compared
+    both = seen.visibility.all(axis=0)
+    assert [row[1] != "not compared" for row in rows] == list(both)
+    assert [row[2:] for row in rows] == [["yes" if one else "no" for one in column] for column in seen.visibility.T]
+    distance = float(re.search(r"^distance: (\S+),", printed, re.MULTILINE).group(1))
+    assert distance == pytest.approx(np.mean([float(row[1]) for row in rows if row[1] != "not compared"]), abs=2e-4)
+    assert f"mean of {both.sum()} of {len(both)} embeddings" in printed
+    assert "same person: unknown, this model is not calibrated" in printed
+
+
+def test_a_calibrated_model_says_how_likely(photos, calibrated, capsys):
+    assert compare(photos / "0.jpg", photos / "0.jpg", calibrated) == 0
+    assert compare(photos / "0.jpg", photos / "1.jpg", calibrated, "--prior", "0.01") == 0
+    same, different = re.findall(
+        r"^same person: (\S+)%, if (\S+)% without looking", capsys.readouterr().out, re.MULTILINE
+    )
+    assert float(same[0]) > 99
+    assert float(different[0]) < 50
+    assert (same[1], different[1]) == ("50.0", "1.0")
+
+
+def test_the_prior_is_bayes_rule():
+    same, different, prior = 0.3, 0.05, 0.02  # densities of a distance among both kinds of pairs
+    expected = same * prior / (same * prior + different * (1 - prior))
+    assert at_prior(np.array([same / (same + different)]), prior)[0] == pytest.approx(expected)
+    np.testing.assert_allclose(at_prior(np.array([0.0, 0.4, 1.0]), 0.5), [0.0, 0.4, 1.0])
+
+
+def test_what_is_wrong_is_one_line(photos, pack, tmp_path, capsys):
+    (tmp_path / "torn.jpg").write_bytes(b"torn")
+    for second, says in (
+        (tmp_path / "torn.jpg", "torn.jpg: cannot be read (no image that Pillow knows)"),
+        (tmp_path / "none.jpg", "none.jpg: no such image or folder"),
+        (photos, "photos: holds 4 images; name one"),
+    ):
+        assert compare(photos / "0.jpg", second, pack) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert says in line
+    with pytest.raises(SystemExit):
+        compare(photos / "0.jpg", photos / "1.jpg", pack, "--prior", "1")

@@ -1,0 +1,111 @@
+"""`reid search`: what is nearest, as a table, as rows and as a picture."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import reid
+from reid.__main__ import main
+from reid.config.pack import Calibration
+from reid.report.figures.ranking_sheet import CELL, GAP, RIGHT, THUMB, TITLE, WRONG
+from reid.report.figures.search_sheet import search_sheet
+from tests.packs import PARTS, write
+from tests.unit.reid.commands.conftest import KNOTS
+
+
+def search(query, gallery, pack, *words) -> int:
+    shared = ["--gallery", str(gallery), "--model", str(pack), "--device", "cpu"]
+    return main(["search", str(query), *shared, *map(str, words)])
+
+
+def test_a_folder_and_its_features_are_searched_alike(photos, pack, tmp_path, capsys):
+    assert search(photos / "1.jpg", photos, pack, "--top", "3", "--output", tmp_path / "hits.json") == 0
+    printed = capsys.readouterr().out
+    hits = json.loads((tmp_path / "hits.json").read_text())
+    model = reid.load(pack, "cpu")
+    query, gallery = model.embed([photos / "1.jpg"]), model.embed(sorted(photos.rglob("*.jpg")))
+    order = np.argsort(query.distances(gallery)[0], kind="stable")[:3]
+    assert [hit["image"] for hit in hits] == [gallery.names[image] for image in order]
+    assert [hit["place"] for hit in hits] == [1, 2, 3]
+    np.testing.assert_allclose([hit["distance"] for hit in hits], query.distances(gallery)[0, order], atol=1e-4)
+    assert hits[0]["compared"] == [name for name, seen in zip(query.compared, query.visibility[0], strict=True) if seen]
+    assert all(hit["image"] in printed and f"{hit['distance']:.4f}" in printed for hit in hits)
+    assert "probability" not in printed
+    assert main(["embed", str(photos), "--model", str(pack), "--output", str(tmp_path / "f.npz")]) == 0
+    assert search(photos / "1.jpg", tmp_path / "f.npz", pack, "--top", "3", "--output", tmp_path / "same.json") == 0
+    assert (tmp_path / "same.json").read_text() == (tmp_path / "hits.json").read_text()
+
+
+def test_parts_and_visibility_are_chosen(photos, calibrated, tmp_path, capsys):
+    rows = tmp_path / "hits.json"
+    assert search(photos / "1.jpg", photos, calibrated, "--output", rows) == 0
+    assert all(0 <= hit["probability"] <= 1 for hit in json.loads(rows.read_text()))
+    assert search(photos, photos, calibrated, "--parts", "legs, torso", "--output", rows) == 0
+    hits = json.loads(rows.read_text())
+    assert len(hits) == 16
+    assert {name for hit in hits for name in hit["compared"]} <= {"legs", "torso"}
+    assert "probability" not in hits[0]
+    assert "calibrated for its own matching only" in capsys.readouterr().err
+    assert search(photos / "1.jpg", photos, calibrated, "--visibility", "off", "--output", rows) == 0
+    assert all(hit["compared"] == ["foreground", *PARTS] for hit in json.loads(rows.read_text()))
+
+
+def test_nothing_in_common_is_no_distance(photos, config, tmp_path, capsys):
+    model = reid.load(hide_everything(tmp_path / "pack", config), "cpu")
+    assert not model.embed(photos / "1.jpg").visible[0, 2:].any()
+    assert search(photos / "1.jpg", photos, tmp_path / "pack", "--parts", "legs", "--output", tmp_path / "h.json") == 0
+    assert {hit["distance"] for hit in json.loads((tmp_path / "h.json").read_text())} == {None}
+    assert "nothing visible in both" in capsys.readouterr().out
+
+
+def hide_everything(folder, config):
+    """The pack of a model to which no part is visible."""
+    write(folder, config)
+    told = json.loads((folder / "config.json").read_text())
+    told["visibility"] |= {"rule": "threshold", "threshold": 1.0}
+    (folder / "config.json").write_text(json.dumps(told))
+    return folder
+
+
+def test_the_picture_has_a_row_a_query_and_frames_what_was_compared(photos, pack, tmp_path):
+    assert search(photos / "1.jpg", photos, pack, "--picture", tmp_path / "page.png") == 0
+    page = Image.open(tmp_path / "page.png")
+    assert page.width == 3 * GAP + 5 * CELL[0]
+    model = reid.load(pack, "cpu")
+    query, gallery = model.embed([photos / "1.jpg"]), model.embed(sorted(photos.rglob("*.jpg")))
+    gallery.visible[:] = False
+    found = query.search(gallery)
+    drawn = np.asarray(search_sheet(query, gallery, found))
+    top = drawn.shape[0] - CELL[1] - TITLE + TITLE + THUMB[1] + 2 * 4 + 2
+    first = [tuple(drawn[top, GAP + place * 15 + 1]) for place in range(len(query.compared))]
+    assert first == [RIGHT if seen else WRONG for seen in query.visibility[0]]
+    second = [tuple(drawn[top, 2 * GAP + CELL[0] + place * 15 + 1]) for place in range(len(query.compared))]
+    assert second == [RIGHT, *[WRONG] * len(PARTS)]  # foreground is always compared
+
+
+def test_what_is_wrong_is_one_line(photos, pack, other, tmp_path, capsys):
+    features = tmp_path / "f.npz"
+    assert main(["embed", str(photos), "--model", str(other), "--output", str(features)]) == 0
+    for gallery, words, says in (
+        (features, [], "f.npz: holds features of another model than people/small (of people/other)"),
+        (tmp_path / "none.npz", [], "none.npz: no such file; make it: reid embed FOLDER"),
+        (photos, ["--parts", "hat"], "--parts: 'hat' is not one of head, arms, torso, legs, feet, global, foreground"),
+        (photos, ["--output", "h.xls"], "h.xls: unknown ending; let the name end in .json or .csv or .parquet"),
+        (photos, ["--picture", "h.gif"], "h.gif: unknown ending; let the name end in .png"),
+    ):
+        assert search(photos / "1.jpg", gallery, pack, *words) == 1
+        assert says in capsys.readouterr().err.splitlines()[-1]
+    with pytest.raises(SystemExit):
+        search(photos / "1.jpg", photos, pack, "--top", "0")
+
+
+def test_features_of_the_same_weights_are_searched_after_another_evaluation(photos, config, tmp_path):
+    for name, knots in (("first", None), ("second", Calibration(**KNOTS))):
+        known = {"inputs": {"model": {"sha256": "abc"}, "evaluation": {"sha256": name}}}
+        write(tmp_path / name, config, provenance=known, calibration=knots)
+    pack, calibrated = tmp_path / "first", tmp_path / "second"
+    assert main(["embed", str(photos), "--model", str(pack), "--output", str(tmp_path / "f.npz")]) == 0
+    assert search(photos / "1.jpg", tmp_path / "f.npz", calibrated, "--output", tmp_path / "h.json") == 0
+    assert "probability" in json.loads((tmp_path / "h.json").read_text())[0]

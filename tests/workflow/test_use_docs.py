@@ -1,0 +1,49 @@
+"""Every line of docs/use.md runs, in the order of the page."""
+
+import re
+import shlex
+import shutil
+
+import pytest
+import yaml
+
+from artefacts.manifest import read_manifest
+from reid.__main__ import COMMANDS, main
+from tests.configuration import copy_configuration
+from tests.conftest import PROJECT
+from tests.packs import ENTRY, write, write_run
+
+BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```$", (PROJECT / "docs/use.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def folder(people, config, tmp_path, monkeypatch):
+    """A folder with photographs, and with a finished run of a model of random weights and its pack."""
+    images = [people.root / row.key for row in read_manifest(people.manifest, "query")]
+    (tmp_path / "photos").mkdir()
+    for source, target in zip(images, ["query.jpg", "a.jpg", "b.jpg", "photos/1.jpg", "photos/2.jpg"], strict=False):
+        shutil.copy(source, tmp_path / target)
+    copy_configuration(tmp_path)
+    content = yaml.safe_load((PROJECT / "config.yaml").read_text())
+    content["models"]["small"] |= ENTRY
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
+    run = tmp_path / "results/synthetic/small"
+    write_run(run, config)
+    write(run / "pack", config)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_line_runs(folder, capsys):
+    used = set()
+    for kind, block in BLOCKS:
+        if kind == "python":
+            exec(compile(block, "docs/use.md", "exec"), {})
+            continue
+        for line in block.replace("\\\n", " ").splitlines():
+            program, *words = shlex.split(line)
+            assert (program, main(words)) == ("reid", 0), capsys.readouterr().err
+            used.add(words[0])
+    assert used == set(COMMANDS) - {"show", "import-official"}
+    for name in ("hits.csv", "hits.png", "photos.npz", "photos.parquet"):
+        assert (folder / name).stat().st_size
