@@ -25,6 +25,14 @@ def new_model(settings: Model, parts: int, identities: int) -> BPBReID:
     return BPBReID(backbone, parts, identities, tuple(necks), settings.head)
 
 
+def as_built(settings: Model, network: BPBReID) -> Model:
+    """The settings with what `network` became where they left it open: another timm might decide it in another way."""
+    if settings.backbone.last_stride != "auto":
+        return settings
+    backbone = settings.backbone.model_copy(update={"last_stride": network.backbone.last_stride})
+    return settings.model_copy(update={"backbone": backbone})
+
+
 class TrainedModel(NamedTuple):
     """A network with its trained weights, in eval mode, and what its file says of it."""
 

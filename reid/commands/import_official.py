@@ -9,7 +9,7 @@ from artefacts.provenance import provenance
 from reid.checkpoints.official import Released, our_weights, read_released
 from reid.checkpoints.official_schemes import part_names
 from reid.checkpoints.official_settings import differences, unsupported
-from reid.checkpoints.store import new_model, save_model
+from reid.checkpoints.store import as_built, new_model, save_model
 from reid.config.files import CONFIGURATION, read_configuration
 from reid.config.root import Model
 from reid.config.stages import ImportOfficialConfig
@@ -32,14 +32,14 @@ def run(arguments: argparse.Namespace) -> None:
         parts = part_names(released, settings.name, settings.scheme, settings.schemes)
         model = Model.of(settings.model)
         scratch = model.model_copy(update={"backbone": model.backbone.model_copy(update={"weights": None})})
-        wanted = new_model(scratch, len(parts), released.identities).state_dict()
-        weights, left_out = our_weights(released.weights, wanted)
+        network = new_model(scratch, len(parts), released.identities)
+        weights, left_out = our_weights(released.weights, network.state_dict())
     except (UserError, ValueError) as error:
         raise UserError(f"{arguments.file}: does not fit models.{settings.name}: {error}") from None
     inputs = {"released": arguments.file}
     record = provenance("reid.commands.import_official", settings.model_dump(mode="json"), inputs)
     record |= {"released": {"settings": released.settings, "scores": released.scores, "left_out": left_out}}
-    save_model(arguments.output, weights, model, parts, released.identities, record)
+    save_model(arguments.output, weights, as_built(model, network), parts, released.identities, record)
     _report(weights, left_out, arguments.output)
 
 

@@ -26,6 +26,7 @@ class Backbone(nn.Module):
         self.network = network
         self.channels = sum(network.feature_info.channels())
         self.stride = network.feature_info.reduction()[0]
+        self.last_stride: int | None = None  # 1 where it was taken out
 
     def forward(self, images: Float[Tensor, "N 3 H W"]) -> AppearanceMap:
         return AppearanceMap(channels_first(self.network, self.network(images)))
@@ -60,6 +61,7 @@ def build_backbone(
             raise UserError(
                 f"models.*.backbone.last_stride: the last level of {name} has no stride to take out; set auto or null"
             )
+        backbone.last_stride = 1 if taken else None
         if taken and len(levels) == 1:
             backbone.stride //= 2
     take_cells_first(network)

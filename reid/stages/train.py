@@ -22,7 +22,7 @@ from artefacts.processor import compute_on
 from artefacts.provenance import provenance
 from artefacts.state import SUPERSEDED, State, fingerprint, working_state
 from parsing.store import LabelFile
-from reid.checkpoints.store import new_model, save_model
+from reid.checkpoints.store import as_built, new_model, save_model
 from reid.config.root import Head, Training
 from reid.config.stages import TrainConfig
 from reid.data.loading import training_loader
@@ -105,7 +105,8 @@ def _run(arguments: argparse.Namespace, settings: TrainConfig) -> None:
         if accelerator.is_main_process:
             with replacing(arguments.history) as path:
                 pd.DataFrame(trained.history).to_csv(path, index=False)
-            save_model(arguments.model, trained.weights, settings.model, part_names, loader.identities, record)
+            model = as_built(settings.model, network)
+            save_model(arguments.model, trained.weights, model, part_names, loader.identities, record)
             state.finish(_outputs(arguments))
 
 

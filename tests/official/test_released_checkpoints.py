@@ -58,6 +58,7 @@ def test_its_embeddings_are_theirs(config, save, tmp_path, backbone, model, size
         assert theirs[name].std() > 0.1
         np.testing.assert_allclose(found.features[:, place], theirs[name], atol=1e-4)
     assert trained.part_names == list(config.schemes["eight"].parts)
+    assert trained.settings.backbone.last_stride == {"resnet50": 1, "hrnet32": None}[backbone]
     assert trained.provenance["released"]["scores"] == {"epoch": 120, "rank1": pytest.approx(0.751), "mAP": 0.625}
     assert trained.provenance["released"]["settings"]["project"]["job_id"] == 10670
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from artefacts.errors import UserError
 from artefacts.weights import write_weights
-from reid.checkpoints.store import load_model, new_model, save_model
+from reid.checkpoints.store import as_built, load_model, new_model, save_model
 from reid.config.root import Backbone, Model
 from reid.model.backbone import build_backbone
 from tests.appearance import whole
@@ -156,3 +156,14 @@ def test_a_model_whose_weights_do_not_fit_is_refused(settings, tmp_path):
     save_model(path, network.state_dict(), settings, list("abcd"), 7, {})
     with pytest.raises(UserError, match="do not fit"):
         load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "last_stride", "kept"),
+    [("resnet10t", "auto", 1), ("convnext_atto", "auto", None), ("resnet10t", None, None)],
+)
+def test_a_saved_model_says_what_became_of_its_last_stride(settings, name, last_stride, kept):
+    settings = with_backbone(settings, name=name, levels=[-1], last_stride=last_stride)
+    built = as_built(settings, new_model(settings, parts=5, identities=7))
+    assert built.backbone.last_stride == kept
+    assert with_backbone(built, name=name, levels=[-1], last_stride=last_stride) == settings
