@@ -8,7 +8,7 @@ from torch import Tensor
 
 from artefacts.errors import UserError
 from artefacts.files import sha256_of
-from reid.config.root import Backbone as BackboneEntry
+from reid.config.root import BackboneConfig
 from reid.model.backbone import Backbone, build_backbone
 from reid.model.extractor import extractor_names, parameter_names
 from reid.model.non_local import NON_LOCAL
@@ -16,7 +16,7 @@ from reid.model.non_local import NON_LOCAL
 CLASSIFIERS = ("fc.", "classifier.", "head.", "heads.", "last_linear.")  # how timm's and others' are called
 
 
-def weighted_backbone(entry: BackboneEntry, size: tuple[int, int]) -> Backbone:
+def weighted_backbone(entry: BackboneConfig, size: tuple[int, int]) -> Backbone:
     """The backbone that an entry names, for images of `size` (height, width), with the weights that it names.
 
     Raises UserError when it cannot be built so, or when the weights cannot be had or are those of another network.
@@ -28,7 +28,7 @@ def weighted_backbone(entry: BackboneEntry, size: tuple[int, int]) -> Backbone:
     return backbone
 
 
-def _load(backbone: Backbone, entry: BackboneEntry) -> None:
+def _load(backbone: Backbone, entry: BackboneConfig) -> None:
     """Load the entry's file, which may hold more of the network than its levels need, and a classifier."""
     path = Path(entry.weights)
     if not path.is_file():
@@ -62,7 +62,7 @@ def _require_shapes(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> No
             raise ValueError(f"{name} has the shape {shape}, not {expected}")
 
 
-def _require_all(absent: list[str], path: Path, entry: BackboneEntry) -> None:
+def _require_all(absent: list[str], path: Path, entry: BackboneConfig) -> None:
     if absent:
         raise UserError(f"{path}: lacks {absent[0]!r} and {len(absent) - 1} more weights of {entry.name}")
 
@@ -73,7 +73,7 @@ def _of_another_network(left_over: list[str], name: str) -> list[str]:
     return sorted(set(others) - parameter_names(name)) if others else []
 
 
-def _refuse(others: list[str], path: Path, entry: BackboneEntry) -> None:
+def _refuse(others: list[str], path: Path, entry: BackboneConfig) -> None:
     if others:
         more = f" and {len(others) - 1} more" if others[1:] else ""
         raise UserError(

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from artefacts.config import Count, Section, Share, Size
 from artefacts.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from reid.config.report import Matching
-from reid.config.root import Backbone, Head
+from reid.config.root import BackboneConfig, Head
 from reid.config.training import Visibility
 
 FORMAT = 1
@@ -51,7 +51,7 @@ class Pack(Section):
     name: str  # {dataset}/{model}
     seed: int
     preprocessing: Preprocessing
-    backbone: Backbone  # weights: null
+    backbone: BackboneConfig  # weights: null
     head: Head
     parts: Annotated[list[str], Field(min_length=1)]  # names of the K parts, in order
     use_bnneck_for: list[Literal["global", "foreground"]]

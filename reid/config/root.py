@@ -17,7 +17,7 @@ from reid.config.dataset import Dataset, ImageFolder, Synthetic  # noqa: F401 - 
 from reid.config.report import Matching, Pictures, Table, TableRow, datasets_of  # noqa: F401 - as above
 from reid.config.training import (  # noqa: F401 - as above
     Augmentation,
-    Backbone,
+    BackboneConfig,
     Head,
     Loss,
     Model,

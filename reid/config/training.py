@@ -8,7 +8,7 @@ from artefacts.config import Count, Embedding, Name, Positive, Section, Share, S
 from parsing.config import Precision
 
 
-class Backbone(Section):
+class BackboneConfig(Section):
     """A timm feature extractor."""
 
     name: str  # timm model name
@@ -20,13 +20,13 @@ class Backbone(Section):
     ibn: Literal["a"] | None = None  # instance beside batch normalisation in a ResNet's first three levels [16]
 
     @model_validator(mode="after")
-    def _ibn_has_weights_of_its_own(self) -> "Backbone":
+    def _ibn_has_weights_of_its_own(self) -> "BackboneConfig":
         if self.ibn and self.weights == "imagenet":
             raise ValueError("timm has no ImageNet weights with `ibn`; set weights to the path of a file, or to null")
         return self
 
     @model_validator(mode="after")
-    def _levels_ascend(self) -> "Backbone":
+    def _levels_ascend(self) -> "BackboneConfig":
         known = [level for level in sorted(set(self.levels)) if level >= 0]
         if self.levels != (-1,) and (not known or list(self.levels) != known):
             raise ValueError(f"levels {list(self.levels)}: must ascend from 0 or more, each named once, or be [-1]")
@@ -156,7 +156,7 @@ class Model(Section):
 
     recipe: Name
     size: Size  # network input
-    backbone: Backbone
+    backbone: BackboneConfig
     head: Head = Head()
     use_bnneck_for: list[Literal["global", "foreground"]]  # embeddings taken after their BNNeck when compared
     augmentation: Augmentation

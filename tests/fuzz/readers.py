@@ -31,7 +31,7 @@ from reid.checkpoints.official_schemes import part_names
 from reid.checkpoints.official_settings import differences, unsupported
 from reid.checkpoints.store import load_model, new_model, save_model
 from reid.config.dataset import Options
-from reid.config.root import Backbone, Config, Model, ModelInUse, load
+from reid.config.root import BackboneConfig, Config, Model, ModelInUse, load
 from reid.data.readers.layouts import msmt17, occluded_posetrack
 from reid.data.readers.table import read_table
 from reid.embeddings.store import reading
@@ -303,7 +303,9 @@ def backbones(folder: Path) -> Iterator[bytes]:
 def read_backbone(path: Path) -> object:
     from reid.checkpoints.backbones import weighted_backbone
 
-    return weighted_backbone(Backbone(name="test_resnet", levels=(-1,), weights=str(path), last_stride=None), (64, 32))
+    return weighted_backbone(
+        BackboneConfig(name="test_resnet", levels=(-1,), weights=str(path), last_stride=None), (64, 32)
+    )
 
 
 # The configuration.

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from artefacts.errors import UserError
-from reid.config.root import Backbone as Entry
+from reid.config.root import BackboneConfig
 from reid.model.backbone import Backbone, build_backbone
 from reid.model.ibn import InstanceBatchNorm
 from tests.appearance import whole
@@ -114,4 +114,4 @@ def test_ibn_in_another_network_is_refused():
 
 def test_weights_that_timm_does_not_have_are_refused():
     with pytest.raises(ValueError, match="no ImageNet weights with `ibn`"):
-        Entry(name="resnet50", weights="imagenet", ibn="a")
+        BackboneConfig(name="resnet50", weights="imagenet", ibn="a")

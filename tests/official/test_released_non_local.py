@@ -5,7 +5,7 @@ import torch
 
 from artefacts.errors import UserError
 from reid.checkpoints.backbones import weighted_backbone
-from reid.config.root import Backbone as Entry
+from reid.config.root import BackboneConfig
 from reid.model.backbone import build_backbone
 from reid.model.non_local import NonLocal
 
@@ -52,7 +52,7 @@ def test_weights_without_them_are_enough_and_give_the_same(tmp_path):
     torch.manual_seed(0)
     plain = build_backbone("resnet18", (-1,), 1, pretrained=False).eval()
     torch.save(plain.network.state_dict(), tmp_path / "resnet18.pth")
-    entry = Entry(name="resnet18", weights=str(tmp_path / "resnet18.pth"), last_stride=1, non_local=True)
+    entry = BackboneConfig(name="resnet18", weights=str(tmp_path / "resnet18.pth"), last_stride=1, non_local=True)
     images = torch.randn(2, 3, 64, 32)
     with torch.inference_mode():
         ours, theirs = (one(images).levels[0] for one in (weighted_backbone(entry, (64, 32)).eval(), plain))

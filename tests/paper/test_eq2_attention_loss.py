@@ -7,12 +7,12 @@ import torch
 
 from parsing.schemes import UNKNOWN
 from reid.checkpoints.store import new_model
-from reid.config.root import Backbone
+from reid.config.root import BackboneConfig
 from reid.losses.attention import mean_body_part_attention_loss, summed_body_part_attention_loss
 from reid.losses.gilt import objective
 
 FORMS = [mean_body_part_attention_loss, summed_body_part_attention_loss]
-STRIDE_4 = Backbone(name="resnet10t", weights=None, levels=(1,))
+STRIDE_4 = BackboneConfig(name="resnet10t", weights=None, levels=(1,))
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from safetensors.torch import save_file
 
 from artefacts.errors import UserError
 from reid.checkpoints.backbones import weighted_backbone
-from reid.config.root import Backbone
+from reid.config.root import BackboneConfig
 
 SIZE = (64, 32)
 
 
 def load(name: str, path, levels: tuple[int, ...] = (-1,), **options):
-    return weighted_backbone(Backbone(name=name, weights=str(path), levels=levels, **options), SIZE)
+    return weighted_backbone(BackboneConfig(name=name, weights=str(path), levels=levels, **options), SIZE)
 
 
 def saved(path, name: str, change=lambda weights: weights, **options) -> dict[str, torch.Tensor]:
@@ -38,7 +38,7 @@ def test_timm_s_own_file_whatever_the_levels_leave_out(tmp_path, name, levels, o
 
 
 def test_a_file_of_what_the_levels_keep(tmp_path):
-    wanted = weighted_backbone(Backbone(name="convnext_atto", levels=(2,)), SIZE)
+    wanted = weighted_backbone(BackboneConfig(name="convnext_atto", levels=(2,)), SIZE)
     save_file(wanted.network.state_dict(), tmp_path / "weights.safetensors")
     found = load("convnext_atto", tmp_path / "weights.safetensors", (2,))
     assert all(torch.equal(one, other) for one, other in zip(found.parameters(), wanted.parameters(), strict=True))

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from artefacts.errors import UserError
 from artefacts.weights import write_weights
 from reid.checkpoints.store import as_built, load_model, new_model, save_model
-from reid.config.root import Backbone, Model
+from reid.config.root import BackboneConfig, Model
 from reid.model.backbone import build_backbone
 from tests.appearance import whole
 
@@ -27,7 +27,7 @@ def settings(config) -> Model:
 
 
 def with_backbone(settings: Model, **changes) -> Model:
-    backbone = Backbone.model_validate_json(json.dumps(SMALL | changes))
+    backbone = BackboneConfig.model_validate_json(json.dumps(SMALL | changes))
     return settings.model_copy(update={"backbone": backbone})
 
 
@@ -60,7 +60,7 @@ def test_a_backbone_keeps_its_contract(name, levels, last_stride, channels, stri
     ],
 )
 def test_any_network_of_timm_s_trains_by_its_name(settings, name, levels):
-    entry = Backbone.model_validate_json(json.dumps({"name": name, "levels": levels}))
+    entry = BackboneConfig.model_validate_json(json.dumps({"name": name, "levels": levels}))
     network = new_model(settings.model_copy(update={"backbone": entry, "size": (64, 32)}), parts=5, identities=7)
     output = network(torch.randn(4, 3, 64, 32))
     assert output.attention.shape[1:] == (6, 64 // network.backbone.stride, 32 // network.backbone.stride)
@@ -74,8 +74,8 @@ def test_imagenet_weights_without_a_network_say_what_else_can_be_done(tmp_path):
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     entry = '{"name": "resnet18", "weights": "imagenet"}'
     program = f"""
-from reid.checkpoints.backbones import BackboneEntry, weighted_backbone
-weighted_backbone(BackboneEntry.model_validate_json({entry!r}), (64, 32))
+from reid.checkpoints.backbones import BackboneConfig, weighted_backbone
+weighted_backbone(BackboneConfig.model_validate_json({entry!r}), (64, 32))
 """
     result = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert "cannot build resnet18 with weights imagenet" in result.stderr

@@ -10,11 +10,11 @@ import torch
 
 from benchmarks.training import Usual
 from reid.checkpoints.store import new_model
-from reid.config.root import Backbone
+from reid.config.root import BackboneConfig
 from reid.losses.gilt import objective
 from reid.model.appearance import AppearanceMap
 
-LEVELS = Backbone(name="regnetx_002", weights=None, levels=(2, 3, 4))  # 576 channels, as HRNet's at three sizes
+LEVELS = BackboneConfig(name="regnetx_002", weights=None, levels=(2, 3, 4))  # 576 channels, as HRNet's at three sizes
 PARTS, BATCH = 8, 8
 
 
