@@ -21,7 +21,7 @@ setup: $(READY) ## install everything into VENV (.venv)
 $(READY): pyproject.toml envs/setup envs/requirements.txt envs/constraints.txt envs/weights.txt envs/openpifpaf/install envs/openpifpaf/requirements.txt
 	@envs/setup $(VENV)
 
-demo: $(READY) ## the whole workflow on people that it draws itself: no data, GPU or licence needed
+demo: $(READY) ## the whole workflow on people that it renders itself: no data, GPU or licence needed
 	@$(SNAKEMAKE)
 	@echo; cat results/tables/demo.md; echo
 	@echo "Pictures: results/synthetic/parsing/five.qc.png (labels), results/synthetic/small/ranking.png, results/synthetic/small/attention.png"
@@ -35,7 +35,7 @@ seeds: $(READY) ## the demo with three seeds, whose table the README shows (abou
 	@$(SNAKEMAKE) --configfile benchmarks/three_seeds.yaml
 	@echo; cat results/tables/demo.md
 
-story: $(READY) ## the paper's Tables 2 and 4 on more drawn people, three seeds (up to two hours on two cores)
+story: $(READY) ## the paper's Tables 2 and 4 on more rendered people, three seeds (up to two hours on two cores)
 	@$(SNAKEMAKE) --configfile benchmarks/story.yaml -- results/tables/story.md results/tables/story_losses.md
 	@echo; cat results/tables/story.md; echo; cat results/tables/story_losses.md
 

@@ -1,4 +1,4 @@
-"""The command line of a package: one subcommand a module, and errors that a user can mend on one line."""
+"""The command line of a package: one subcommand a module, and errors that a user can fix on one line."""
 
 import argparse
 import errno
@@ -49,9 +49,9 @@ def run(package: str, stages: dict[str, str], argv: list[str] | None = None, mod
             print("error: a process of this stage was ended; give it more memory or fewer threads", file=sys.stderr)
             return 1
         except (OSError, RuntimeError) as error:
-            if (reason := refused_by_disk(error)) is None:
+            if (reason := os_error_in_chain(error)) is None:
                 raise
-            print(f"error: {reason}; what was finished is kept: mend that and run again", file=sys.stderr)
+            print(f"error: {reason}; what was finished is kept: fix that and run again", file=sys.stderr)
             return 1
         except ValidationError as error:
             print(f"error: --config: {first_problem(error)}", file=sys.stderr)
@@ -59,7 +59,7 @@ def run(package: str, stages: dict[str, str], argv: list[str] | None = None, mod
     return 0
 
 
-def refused_by_disk(error: OSError | RuntimeError) -> str | None:
+def os_error_in_chain(error: OSError | RuntimeError) -> str | None:
     """What the disk refused and where, if that is the error; libraries hide it in texts and in causes."""
     while error is not None:
         for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.ESTALE):

@@ -1,4 +1,4 @@
-"""Errors that a user can mend."""
+"""Errors that a user can fix."""
 
 from pydantic import ValidationError
 
@@ -28,7 +28,7 @@ def first_problem(error: ValidationError) -> str:
         message = f"is called {now} now; rename the key" if now else "unknown key"
     given = problem.get("input")
     if isinstance(given, str) and problem["type"] in ("float_type", "int_type"):
-        message += f", but {given!r} is a text (YAML needs a point before an exponent: 3.0e-4)"
+        message += f", but {given!r} is a string; YAML needs a decimal point before an exponent (3.0e-4)"
     if isinstance(given, int | float) and problem["type"] == "string_type":
         message += f", but {given!r} is a number (YAML needs quotes: '{given}')"
     return f"{where}: {message}" if where else message

@@ -16,7 +16,7 @@ os.umask(_UMASK)
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place, flushed to disk, when the block ends without an error.
+    """A temporary path next to `path` that takes its place, flushed to disk, when the block ends without an error.
 
     What a killed process left of an earlier attempt is removed.
     """

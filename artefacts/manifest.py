@@ -14,7 +14,7 @@ from artefacts.files import is_inside, original, write_csv
 
 SPLITS = ("train", "query", "gallery")
 LARGEST = 2**31 - 1  # number of an identity or a camera
-DISTRACTOR = 0  # identity of gallery images that show nobody who is searched for
+DISTRACTOR = 0  # identity of gallery images that show no person who is searched for
 
 
 class ImageRow(NamedTuple):

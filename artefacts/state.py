@@ -27,7 +27,7 @@ from artefacts.files import NO_LOCKS, replacing, write_json
 
 log = logging.getLogger(__name__)
 LOCK, FINISHED, SUPERSEDED = "lock", "finished", "superseded"
-KEPT = 2  # settings, beside the present ones, whose half-done work is kept
+KEPT = 2  # settings, next to the present ones, whose half-done work is kept
 
 
 def fingerprint(content: object) -> str:
@@ -63,7 +63,7 @@ class State:
             torch.save({"fingerprint": self._fingerprint, "state": state}, path)
 
     def note(self, name: str, content: object) -> Path:
-        """The file `name` beside the state, with `content` as JSON: what to look at after a failure."""
+        """The file `name` next to the state, with `content` as JSON: what to look at after a failure."""
         path = self._directory / name
         write_json(path, content)
         return path

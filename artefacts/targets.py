@@ -1,4 +1,4 @@
-"""Which name is wrong in a file that somebody asked the workflow for, where no rule makes it."""
+"""Which name is wrong in a requested file, where no rule makes it."""
 
 import difflib
 import os

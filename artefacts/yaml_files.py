@@ -19,7 +19,7 @@ def check_yaml(path: Path) -> None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise UserError(
-            f"{path}: line {mark.line + 1}: is no YAML: {error.problem}; mend this line or one above"
+            f"{path}: line {mark.line + 1}: is no YAML: {error.problem}; fix this line or one above"
         ) from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())

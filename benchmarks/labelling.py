@@ -42,11 +42,11 @@ from artefacts.processor import has_bfloat16  # noqa: E402
 from parsing.config import Checkpoint  # noqa: E402
 from parsing.labels.label_maps import MaskMaker  # noqa: E402
 from parsing.pifpaf import network as pifpaf  # noqa: E402
-from parsing.pifpaf.cache import KnownRows  # noqa: E402
+from parsing.pifpaf.cache import RowCache  # noqa: E402
 from parsing.pifpaf.checkpoints import load_network, save_network  # noqa: E402
-from parsing.pifpaf.extraction import Finder, Job  # noqa: E402
+from parsing.pifpaf.extraction import ExtractionJob, FieldExtractor  # noqa: E402
 from parsing.pifpaf.inference import one_dnn  # noqa: E402
-from parsing.pifpaf.workers import Keeper, Work  # noqa: E402
+from parsing.pifpaf.workers import BatchCache, ShardWork  # noqa: E402
 from parsing.schemes import part_scheme  # noqa: E402
 from parsing.store import FieldFile, LabelFile, write_fields, write_labels  # noqa: E402
 from reid.config.files import CONFIGURATION, read_configuration  # noqa: E402
@@ -176,11 +176,11 @@ class Ours:
     """Stage fields, without starting it: a batch kept, and written with its skeletons to a sealed file."""
 
     def __init__(self, folder: Path, checkpoint: Path, precision: str, batch_size: int) -> None:
-        job = Job(folder / "images", checkpoint, Checkpoint(weights="", size=SIZE), batch_size, precision)
-        finder = Finder(job)
+        job = ExtractionJob(folder / "images", checkpoint, Checkpoint(weights="", size=SIZE), batch_size, precision)
+        finder = FieldExtractor(job)
         attributes = {"provenance": {}, "stride": finder.stride, "input_size": SIZE, "checkpoint_sha256": ""}
         shutil.rmtree(folder / "kept", ignore_errors=True)
-        self.keeper, self.output = Keeper(Work(job, folder / "kept", attributes)), folder / "fields.h5"
+        self.keeper, self.output = BatchCache(ShardWork(job, folder / "kept", attributes)), folder / "fields.h5"
 
     def __call__(self, batch: list[Source]) -> None:
         file = FieldFile(self.keeper(batch))
@@ -194,20 +194,22 @@ class Ours:
     def again(self, sources: list[Source]) -> float:
         """CPU milliseconds for an image that was labelled before."""
         path = self.keeper(sources[: self.keeper.work.job.batch_size])
-        known, batch = KnownRows({}), sources[: self.keeper.work.job.batch_size]
+        known, batch = RowCache({}), sources[: self.keeper.work.job.batch_size]
         known.add(path)
         spent = [milliseconds(lambda: self.reuse(known, batch)) for _ in range(20)]
         path.unlink()
         return min(spent) / len(batch)
 
-    def reuse(self, known: KnownRows, batch: list[Source]) -> None:
+    def reuse(self, known: RowCache, batch: list[Source]) -> None:
         assert all(known.has(self.keeper.work.job.root, source) for source in batch)
         self.write([known.row(source) for source in batch])
 
 
 def storage(folder: Path, sources: list[Source], config: Config) -> list[tuple]:
     """Bytes an image and microseconds a random read, against float32 .npy files of the same maps."""
-    finder = Finder(Job(folder / "images", SHIPPED, Checkpoint(weights="", size=SIZE), config.labels.batch_size))
+    finder = FieldExtractor(
+        ExtractionJob(folder / "images", SHIPPED, Checkpoint(weights="", size=SIZE), config.labels.batch_size)
+    )
     scheme = part_scheme(config.schemes["five"])
     maker = MaskMaker(scheme, SIZE, finder.stride, finder.grid, config.labels.threshold, "plain")
     fields, labels = [], []

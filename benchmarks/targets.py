@@ -33,7 +33,7 @@ from parsing.ground_truth import Truth  # noqa: E402
 from parsing.labels.label_maps import NOBODY, MaskMaker  # noqa: E402
 from parsing.labels.skeletons import counted  # noqa: E402
 from parsing.labels.target import POLICIES, passers_by, pick  # noqa: E402
-from parsing.pifpaf.extraction import Finder, Job, find_fields  # noqa: E402
+from parsing.pifpaf.extraction import ExtractionJob, FieldExtractor, find_fields  # noqa: E402
 from parsing.quality import metrics as accuracy  # noqa: E402
 from parsing.quality.report import AMBIGUOUS, at_cells  # noqa: E402
 from parsing.schemes import UNKNOWN, coarse_labels, part_scheme  # noqa: E402
@@ -68,7 +68,7 @@ def must_hold(claim: bool, otherwise: str) -> None:
         sys.exit(otherwise)
 
 
-def rendered_crops(folder: Path, config: Config, changes: dict) -> tuple[list[dict], Truth, Finder]:
+def rendered_crops(folder: Path, config: Config, changes: dict) -> tuple[list[dict], Truth, FieldExtractor]:
     """Rows of a fields file of crops rendered as the demo's but for `changes`, their truth, and the rows' finder."""
     synthetic = config.datasets["synthetic"].synthetic.model_dump() | changes
     index, truth = folder / "index.csv", folder / "truth.h5"
@@ -76,7 +76,7 @@ def rendered_crops(folder: Path, config: Config, changes: dict) -> tuple[list[di
     run("reid", {"draw": ""}, ["draw", "--config", told, "--index", str(index), "--truth", str(truth)])
     network = config.pifpaf["small"]
     checkpoint = Checkpoint(weights="", size=network.size)
-    finder = Finder(Job(folder, PROJECT / network.weights, checkpoint, config.labels.batch_size))
+    finder = FieldExtractor(ExtractionJob(folder, PROJECT / network.weights, checkpoint, config.labels.batch_size))
     return list(find_fields(read_sources(index), finder)), Truth(truth), finder
 
 
@@ -106,7 +106,7 @@ def judged(policy: str, rows: list[dict], truth: Truth) -> dict:
     }
 
 
-def overlaps(rows: list[dict], truth: Truth, finder: Finder, config: Config) -> list[dict]:
+def overlaps(rows: list[dict], truth: Truth, finder: FieldExtractor, config: Config) -> list[dict]:
     """Mean part IoU of each kind of labels where several people were found, with and without what lies on others."""
     scheme, size = part_scheme(config.schemes["five"]), finder.job.network.size
     several = [row for row in rows if counted(row["skeletons"]).sum() > 1]

@@ -30,7 +30,7 @@ from parsing.grids import grid_of  # noqa: E402
 from parsing.ground_truth import Truth  # noqa: E402
 from parsing.labels import limbs  # noqa: E402
 from parsing.labels.label_maps import MaskMaker  # noqa: E402
-from parsing.pifpaf.extraction import Finder  # noqa: E402
+from parsing.pifpaf.extraction import FieldExtractor  # noqa: E402
 from parsing.schemes import part_scheme  # noqa: E402
 from parsing.store import KEYPOINTS, SKELETONS  # noqa: E402
 from reid.config.files import CONFIGURATION, read_configuration  # noqa: E402
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def compared(
-    scheme: str, source: str, kind: str, config: Config, rows: list[dict], truth: Truth, finder: Finder
+    scheme: str, source: str, kind: str, config: Config, rows: list[dict], truth: Truth, finder: FieldExtractor
 ) -> dict:
     """Mean part IoU and that of the torso, without and with the torso filled."""
     parts, size = part_scheme(config.schemes[scheme]), config.pifpaf["small"].size

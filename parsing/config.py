@@ -84,7 +84,7 @@ TargetPolicy = Literal["head", "central", "largest", "score"]
 class PartLabels(Section):
     """How confidences become part labels (stage labels)."""
 
-    kind: Literal["plain", "gated", "limbs"]  # the maps; the maps near the target's skeleton; limbs drawn along it
+    kind: Literal["plain", "gated", "limbs"]  # the maps; the maps near the target's skeleton; limbs rasterised along it
     target: TargetPolicy  # which of several people is the target (parsing.labels.target)
     interpolation: Interpolation = "bilinear"  # of the maps at the label cells; nearest = as released
     threshold: Share  # background where no part's confidence reaches this (official: 0.5)
@@ -104,7 +104,7 @@ class MaskNetwork(Section):
 
 
 class Gate(Section):
-    """What labels must be like before a model learns from them (stage gate). Null = whatever it is."""
+    """Acceptance thresholds of labels (stage gate). Null = whatever it is."""
 
     labelled: Share | None  # least share of images in which some part was found
     visible_parts: Annotated[float, Field(ge=0)] | None  # least mean number of parts found in an image
@@ -124,7 +124,7 @@ class Extraction(Section):
 
 
 class Labels(PartLabels, Extraction):
-    """How labels are made, in what portions, and what they must be like."""
+    """How labels are made, in what portions, and their acceptance thresholds."""
 
     gate: Gate
     shards: Count  # independent jobs a dataset

@@ -1,4 +1,4 @@
-"""What is known of drawn people: where their keypoints and body parts are."""
+"""What is known of rendered people: where their keypoints and body parts are."""
 
 import json
 from pathlib import Path
@@ -12,9 +12,9 @@ WRITER = "the draw stage"
 
 
 class Truth:
-    """The ground truth of a drawn dataset.
+    """The ground truth of a rendered dataset.
 
-    `keys`; `keypoints` [N, P, 17, 3]: x, y in pixels and 2 seen, 1 hidden, 0 outside, the target first, nobody all 0;
+    `keys`; `keypoints` [N, P, 17, 3]: x, y in pixels and 2 seen, 1 hidden, 0 outside, the target first, all 0 = none;
     `part_names` of the indices in part maps. Raises UserError if the file is missing or is none.
     """
 

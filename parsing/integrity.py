@@ -42,7 +42,7 @@ def _rest(path: Path) -> tuple[int, str]:
     return path.stat().st_size - USER_BLOCK, digest
 
 
-def must_be_whole(path: Path, schema: str) -> None:
+def verify_checksum(path: Path, schema: str) -> None:
     """Raises UserError if the file is missing, is of another schema or version, or not as it was written."""
     try:
         with open(path, "rb") as file:

@@ -79,7 +79,7 @@ class ConvertPartsConfig(LabelsConfig):
 
 
 class GateConfig(StageConfig):
-    """What the labels of the dataset `name` must be like."""
+    """Acceptance thresholds of the labels of the dataset `name`."""
 
     name: str
     gate: Gate

@@ -16,7 +16,7 @@ import numpy as np
 
 from artefacts.errors import UserError
 from artefacts.hdf5 import Wanted, claims_fault, fixed_texts, not_read, open_hdf5, read_attribute, write_attribute
-from parsing.integrity import FIELDS, LABELS, WRITER, must_be_whole, sealed
+from parsing.integrity import FIELDS, LABELS, WRITER, sealed, verify_checksum
 from parsing.schemes import CHANNEL_NAMES
 
 STATUSES = ("ok", "nobody", "several", "unreadable", "too_small")
@@ -36,7 +36,7 @@ class KeyedFile:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        must_be_whole(self.path, self.schema)
+        verify_checksum(self.path, self.schema)
         self._file, self._process, self._columns = None, None, {}
         try:
             self._begin(self._open())
@@ -189,7 +189,7 @@ class LabelFile(KeyedFile):
         return self._row("confidences", key)
 
     def person(self, key: str) -> int | None:
-        """Row of the target among the skeletons of the fields file; None where nobody was picked."""
+        """Row of the target among the skeletons of the fields file; None where no person was picked."""
         person = int(self._people[self.index(key)])
         return None if person < 0 else person
 

@@ -1,4 +1,4 @@
-"""A tiny drawn dataset and part labels from its ground truth, for tests that want to change one."""
+"""A tiny rendered dataset and part labels from its ground truth, for tests that want to change one."""
 
 import json
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ COARSE = {
 
 @dataclass(frozen=True)
 class People:
-    """A drawn dataset: 8 identities (4 train) x 6 images of 64 x 128 pixels on 3 cameras, 4 distractors, 2 junk."""
+    """A rendered dataset: 8 identities (4 train) x 6 images of 64 x 128 pixels on 3 cameras, 4 distractors, 2 junk."""
 
     root: Path
     index: Path

@@ -3,7 +3,7 @@
     M_c(u) = max over people of drawn_c(u)                   see `limbs`
 
 All lengths are in pixels of the image itself, so that limbs keep their shape when it is resized. Like PifPaf's, these
-maps answer to everybody in the image: which person is meant is for the labels to say.
+maps show every person in the image: which person is meant is for the labels to say.
 """
 
 import numpy as np

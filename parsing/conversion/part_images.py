@@ -77,7 +77,7 @@ def majority_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Label map [size / BLOCK] uint8: the commonest of the labels [H, W] of each block; of equals the smallest.
 
     `labels` are brought to a multiple of the map's cells first, at least as fine as they are, by taking the nearest.
-    A map without any part is all UNKNOWN, as other labels of images in which nobody was found.
+    A map without any part is all UNKNOWN, as other labels of images in which no person was found.
     """
     cells = [length // BLOCK for length in size]
     finer = max(-(-pixels // cell) for pixels, cell in zip(labels.shape, cells, strict=True))

@@ -15,8 +15,8 @@ has keypoint or connection c (see `limbs`), and
 takes from the target what lies on the bodies of passers-by rather than on its own. Fields follow limbs, and leave the
 torso hollow: M_c · G_c is at least trunk_c(u), what shoulders and hips enclose. `limbs` labels put drawn_c(u), the limb
 itself weighted by the skeleton's confidence, in the place of M_c · G_c for each c that the decoder found. Where it
-found nobody, often because little of the target shows, there is nothing to gate by or to draw along, and all kinds are
-alike. A silhouette of the target, where there is one, is a further factor (see `silhouettes`).
+found no person, often because little of the target shows, there is nothing to gate by or to rasterise along, and all
+kinds are alike. A silhouette of the target, where there is one, is a further factor (see `silhouettes`).
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from parsing.grids import BLOCK, nearest_weights, padding
 from parsing.labels import limbs
 from parsing.schemes import UNKNOWN, PartScheme
 
-SLACK = 0.05  # of own: far from everybody it is 1, as on the target
+SLACK = 0.05  # of own: far from every person it is 1, as on the target
 NOBODY = np.zeros((0, 17, 3), np.float32)
 
 

@@ -16,7 +16,7 @@ class Targets:
     """The target of each image of a fields file: the policy's, but for the images that the CSV `overrides` lists.
 
     Raises UserError, naming file and image, if that lists an image which the dataset does not have, a point outside
-    the image, or a target where nobody was found.
+    the image, or a target where no person was found.
     """
 
     def __init__(self, fields: FieldFile, policy: TargetPolicy, overrides: Path | None = None) -> None:
@@ -29,7 +29,7 @@ class Targets:
         return Target(self._named[key]) if key in self._named else pick(self.fields.skeletons(key), self.policy)
 
     def dismissed(self, key: str) -> bool:
-        """Whether the CSV says that nobody found in this image is the target, so that its maps are of no use."""
+        """Whether the CSV says that no person found in this image is the target, so that its maps are of no use."""
         return key in self._named and self._named[key] is None
 
     def _person_at(self, where: str, key: str, point: Point | None) -> int | None:
@@ -42,12 +42,12 @@ class Targets:
             raise UserError(f"{where}: ({point[0]:g}, {point[1]:g}) lies outside of this image of {size[0]}x{size[1]}")
         person = nearest(self.fields.skeletons(key), point, size)
         if person is None:
-            raise UserError(f"{where}: nobody was found in this image; remove the line, or leave x and y empty")
+            raise UserError(f"{where}: no person was found in this image; remove the line, or leave x and y empty")
         return person
 
 
 def read_overrides(path: Path) -> dict[str, Point | None]:
-    """A point on the target of each listed image, in pixels of the image; None where nobody found is the target.
+    """A point on the target of each listed image, in pixels of the image; None where no person found is the target.
 
     Raises UserError, naming file and line, if columns are missing, a number is none, or an image is listed twice.
     """
@@ -77,4 +77,4 @@ def _read(line: list[str], where: str) -> tuple[str, Point | None]:
     try:
         return key, (float(x), float(y))
     except ValueError:
-        raise UserError(f"{where}: {x!r}, {y!r} is no point; give x and y in pixels, or neither for nobody") from None
+        raise UserError(f"{where}: {x!r}, {y!r} is no point; give x and y in pixels, or leave both empty") from None

@@ -11,7 +11,7 @@ UPRIGHT_SHARES = {(5, 11): 0.29, (6, 12): 0.29, (11, 15): 0.47, (12, 16): 0.47, 
 
 
 def evidence(skeletons: np.ndarray) -> np.ndarray:
-    """Σ c over the keypoints of each of `skeletons` [S, 17, 3]: [S], 0 where there is nobody."""
+    """Σ c over the keypoints of each of `skeletons` [S, 17, 3]: [S], 0 where there is no person."""
     return skeletons[..., 2].sum(-1)
 
 

@@ -27,10 +27,10 @@ INSIDE = 0.5  # share of the target's keypoints that its silhouette covers
 
 
 class Target(NamedTuple):
-    """The row of the target's skeleton, None if nobody was found; and how nearly another was picked instead.
+    """The row of the target's skeleton, None if no person was found; and how nearly another was picked instead.
 
     `ambiguity` is 2^(-m / MARGIN), with m how much more the second best costs: 1 where two fit alike, 1/2 where they
-    are a tenth apart, 0 where nobody else was found.
+    are a tenth apart, 0 where no other person was found.
     """
 
     person: int | None
@@ -38,7 +38,7 @@ class Target(NamedTuple):
 
 
 def pick(skeletons: np.ndarray, policy: TargetPolicy) -> Target:
-    """The target among `skeletons` [S, 17, 3] (all 0 = nobody): the least cost, of equals the first."""
+    """The target among `skeletons` [S, 17, 3] (all 0 = no person): the least cost, of equals the first."""
     costs = np.full(len(skeletons), np.inf)
     for row in np.flatnonzero(counted(skeletons)):
         costs[row] = _cost(skeletons[row], policy)
@@ -56,7 +56,7 @@ def nearest(skeletons: np.ndarray, point: tuple[float, float], size: tuple[int, 
 
 
 def passers_by(skeletons: np.ndarray, target: int | None) -> np.ndarray:
-    """Everybody who is somebody [O, 17, 3], but for the target."""
+    """The other people found [O, 17, 3]."""
     others = counted(skeletons)
     if target is not None:
         others[target] = False

@@ -13,11 +13,11 @@ from artefacts.manifest import Source
 from parsing.store import FieldFile
 
 
-class KnownRows:
+class RowCache:
     """Rows of fields files, found by the SHA-256 of their images."""
 
     def __init__(self, provenance: dict) -> None:
-        self._decides, self._rows, self._read_last = what_decides(provenance), {}, None
+        self._decides, self._rows, self._read_last = cache_key(provenance), {}, None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -29,7 +29,7 @@ class KnownRows:
         except UserError as error:
             print(f"not reused: {error}", file=sys.stderr)
             return
-        if other := differing(what_decides(file.provenance), self._decides):
+        if other := differing(cache_key(file.provenance), self._decides):
             print(f"not reused: {path}: was made with another {other}", file=sys.stderr)
         else:
             self._rows |= {digest: (file, key) for digest, key in zip(file.digests(), file.keys, strict=True) if digest}
@@ -53,7 +53,7 @@ class KnownRows:
         return file.row(key) | {"key": source.key}
 
 
-def what_decides(provenance: dict) -> dict:
+def cache_key(provenance: dict) -> dict:
     """All of a provenance that decides an image's row: not which other images there are, nor how files are called."""
     checkpoint = provenance.get("inputs", {}).get("checkpoint", {}).get("sha256")
     rest = {name: provenance.get(name) for name in ("schema", "stage", "config", "code", "packages")}

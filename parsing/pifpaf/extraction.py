@@ -33,7 +33,7 @@ NOISE, FAINT = 4, 64  # of 255; confidences are lowered by the first where nothi
 
 
 @dataclass(frozen=True)
-class Job:
+class ExtractionJob:
     """What a process needs to know before it can work: where images lie, which networks, at which size, and how."""
 
     root: Path
@@ -49,18 +49,18 @@ def batches_of(sources: list[Source], length: int) -> list[list[Source]]:
     return [sources[start : start + length] for start in range(0, len(sources), length)]
 
 
-def find_fields(sources: list[Source], finder: "Finder") -> Iterator[dict]:
+def find_fields(sources: list[Source], finder: "FieldExtractor") -> Iterator[dict]:
     """Rows of a fields file (see `store.write_fields`), in the order of `sources`."""
     return chain.from_iterable(map(finder, batches_of(sources, finder.job.batch_size)))
 
 
-class Finder:
+class FieldExtractor:
     """A network and its decoder in one process, on one thread or on the GPU: batches of sources -> rows.
 
     `stride` pixels between map cells, `grid` (h, w) of the maps. Raises UserError for an unfit checkpoint.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: ExtractionJob) -> None:
         torch.set_num_threads(1)  # several processes of one thread beat one process of several threads
         self.job = job
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from artefacts.manifest import Source
 from artefacts.workers import Workers
-from parsing.pifpaf.extraction import Finder, Job, batches_of
+from parsing.pifpaf.extraction import ExtractionJob, FieldExtractor, batches_of
 from parsing.store import write_fields
 
 LEAST = 16  # batches a process, which takes seconds to start
@@ -21,15 +21,15 @@ PATIENCE = 1800  # seconds that a batch may take, with the start of a process
 
 
 @dataclass(frozen=True)
-class Work:
+class ShardWork:
     """A job, the folder that keeps its batches, and the attributes of their files (see `store.write_fields`)."""
 
-    job: Job
+    job: ExtractionJob
     folder: Path
     attributes: dict
 
 
-def find_batches(sources: list[Source], work: Work, processes: int) -> Iterator[Path]:
+def find_batches(sources: list[Source], work: ShardWork, processes: int) -> Iterator[Path]:
     """Files with the rows of `sources`, a batch each, in their order. Raises WorkerFailed (see `Workers`)."""
     batches = batches_of(sources, work.job.batch_size)
     processes = min(processes, len(batches) // LEAST)
@@ -37,15 +37,15 @@ def find_batches(sources: list[Source], work: Work, processes: int) -> Iterator[
         return
     processes = processes if processes > 1 else 0
     start = "spawn"  # a forked process would hang in torch's threads
-    with Workers(processes, partial(Keeper, work), "finds body parts", PATIENCE, start) as workers:
+    with Workers(processes, partial(BatchCache, work), "finds body parts", PATIENCE, start) as workers:
         yield from workers.map(batches)
 
 
-class Keeper:
+class BatchCache:
     """Finds the rows of a batch and keeps them in a new file."""
 
-    def __init__(self, work: Work) -> None:
-        self.work, self.finder = work, Finder(work.job)
+    def __init__(self, work: ShardWork) -> None:
+        self.work, self.finder = work, FieldExtractor(work.job)
 
     def __call__(self, batch: list[Source]) -> Path:
         rows = self.finder(batch)

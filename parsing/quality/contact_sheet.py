@@ -1,4 +1,4 @@
-"""The contact sheet: images beside themselves under their labels."""
+"""The contact sheet: each image next to itself under its labels."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +19,7 @@ INK, PAPER, UNKNOWN_GREY = (20, 20, 20), (250, 250, 250), (128, 128, 128)
 
 
 def contact_sheet(root: Path, labels: LabelFile, groups: dict[str, list[str]]) -> Image.Image:
-    """Groups of images under their titles, each image beside itself with its labels laid over, with a colour legend."""
+    """Groups of images under their titles, each image next to itself under its labels, with a legend."""
     font = ImageFont.load_default(11)
     cell = (2 * TILE[0] + 2 + GAP, TILE[1] + CAPTION + GAP)
     heights = [24 + cell[1] * -(-len(keys) // COLUMNS) for keys in groups.values()]

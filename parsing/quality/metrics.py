@@ -41,7 +41,7 @@ def judge(skeletons: np.ndarray, picked: int | None, people: np.ndarray, aspect:
     are the true ones, the target first.
     Gives `keypoints` [17] of the picked person (1 right, 0 wrong, NaN not to be seen), `found` (some skeleton has a
     similarity of 0.5 with the target), `right_person` (the picked one is more like the target than like anybody else;
-    NaN where nobody was picked, or no rival is in the image).
+    NaN where no person was picked, or no rival is in the image).
     """
     target = people[0]
     person = np.zeros_like(target) if picked is None else skeletons[picked]

@@ -18,7 +18,7 @@ LISTED = 100  # images that a report names at most
 AMBIGUOUS = 0.5  # ambiguity from which another person fits nearly as well
 
 
-class Look(NamedTuple):
+class ImageQuality(NamedTuple):
     """What the labels of one image show; a row of the table of quality."""
 
     key: str
@@ -32,7 +32,7 @@ class Look(NamedTuple):
     problem: str
 
 
-def look(labels: LabelFile, fields: FieldFile, key: str) -> tuple[Look, np.ndarray]:
+def look(labels: LabelFile, fields: FieldFile, key: str) -> tuple[ImageQuality, np.ndarray]:
     """The row of an image, and whether each part [K] has a cell in it."""
     label_map, strength = labels.label_map(key), labels.confidences(key).max((1, 2)) / 255
     visible = np.isin(np.arange(1, len(labels.part_names) + 1), label_map)
@@ -40,10 +40,10 @@ def look(labels: LabelFile, fields: FieldFile, key: str) -> tuple[Look, np.ndarr
     shown = float(((label_map > 0) & (label_map != UNKNOWN)).mean())
     seen = (int(visible.sum()), round(shown, 4), round(float(strength.mean()), 4))
     picked = (people, labels.person(key), round(labels.ambiguity(key), 4))
-    return Look(key, labels.status(key), *picked, *seen, fields.problem(key)), visible
+    return ImageQuality(key, labels.status(key), *picked, *seen, fields.problem(key)), visible
 
 
-def coverage(labels: LabelFile, fields: FieldFile, keys: Iterable[str]) -> tuple[dict, list[Look]]:
+def coverage(labels: LabelFile, fields: FieldFile, keys: Iterable[str]) -> tuple[dict, list[ImageQuality]]:
     """How many images were labelled and what they show; and the images in order of trust, worst first.
 
     A part is visible in an image if it has a cell. An image is worth the number of its visible parts, then the mean of
@@ -71,7 +71,7 @@ def against_truth(labels: LabelFile, fields: FieldFile, truth: Truth, keys: Iter
     """Part IoU of the labels and accuracy of the skeletons over the images that were read.
 
     IoU of a part is the sum over images of the cells in both over that of the cells in either; unknown cells count as
-    background, so an image in which nobody was found counts as missed. Parts that the truth does not tell apart from
+    background, so an image in which no person was found counts as missed. Parts that the truth does not tell apart from
     others, such as hands, have none.
     """
     scheme = part_scheme(Scheme.model_validate_json(json.dumps(labels.provenance["config"]["scheme"])))

@@ -15,9 +15,9 @@ from artefacts.progress import track
 from artefacts.provenance import provenance
 from artefacts.state import fingerprint, working_folder
 from parsing.grids import BLOCK
-from parsing.pifpaf.cache import KnownRows, what_decides
-from parsing.pifpaf.extraction import Finder, Job
-from parsing.pifpaf.workers import Work, find_batches
+from parsing.pifpaf.cache import RowCache, cache_key
+from parsing.pifpaf.extraction import ExtractionJob, FieldExtractor
+from parsing.pifpaf.workers import ShardWork, find_batches
 from parsing.stage_config import FieldsConfig
 from parsing.store import FieldFile, write_fields
 
@@ -46,8 +46,8 @@ def run(arguments: argparse.Namespace) -> None:
     shard, shards = arguments.shard
     every = read_sources(arguments.manifest)
     sources = [source for source in every if shard_of(source.key, shards) == shard]
-    job = Job(Path(config.root), arguments.checkpoint, config.pifpaf, **dict(config.extraction))
-    finder = Finder(job)
+    job = ExtractionJob(Path(config.root), arguments.checkpoint, config.pifpaf, **dict(config.extraction))
+    finder = FieldExtractor(job)
     attributes = {
         "provenance": _record(config, arguments.checkpoint, every),
         "stride": finder.stride,
@@ -55,9 +55,9 @@ def run(arguments: argparse.Namespace) -> None:
         "checkpoint_sha256": sha256_of(arguments.checkpoint),
         "silhouette_grid": config.extraction.silhouettes and [length // BLOCK for length in config.pifpaf.size],
     }
-    belongs = fingerprint(what_decides(attributes["provenance"]))
+    belongs = fingerprint(cache_key(attributes["provenance"]))
     with working_folder(arguments.state, belongs) as folder:
-        rows = _rows(sources, Work(job, folder, attributes), arguments)
+        rows = _rows(sources, ShardWork(job, folder, attributes), arguments)
         rows = track(rows, "finding body parts", "image", len(sources))
         write_fields(arguments.fields, finder.grid, len(sources), rows, attributes)
         shutil.rmtree(folder)
@@ -72,9 +72,9 @@ def _record(config: FieldsConfig, checkpoint: Path, every: list[Source]) -> dict
     return record
 
 
-def _rows(sources: list[Source], work: Work, arguments: argparse.Namespace) -> Iterator[dict]:
+def _rows(sources: list[Source], work: ShardWork, arguments: argparse.Namespace) -> Iterator[dict]:
     """The sources' rows, in their order: known ones, and new ones as their batches are done."""
-    known = KnownRows(work.attributes["provenance"])
+    known = RowCache(work.attributes["provenance"])
     for path in (arguments.known, *work.folder.glob("*.h5")):
         if path.exists():
             known.add(path)

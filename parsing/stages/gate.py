@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
         sheet = arguments.labels.with_suffix(".qc.png")
         raise UserError(
             f"{arguments.labels}: the labels of {config.name} are not good enough to train on: {'; '.join(failures)}. "
-            f"Look at {sheet} (snakemake {sheet}); then mend images or labels, or change datasets.{config.name}.gate"
+            f"Look at {sheet} (snakemake {sheet}); then fix images or labels, or change datasets.{config.name}.gate"
         )
     write_text(arguments.passed, PASSED)
 

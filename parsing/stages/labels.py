@@ -51,7 +51,7 @@ def must_be_readable(fields: FieldFile) -> None:
         named = "; ".join(f"{key} ({fields.problem(key)})" for key in bad[:NAMED])
         more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
         raise UserError(
-            f"{fields.path}: {len(bad)} of {len(fields)} images cannot be read: {named}{more}; mend them, or set "
+            f"{fields.path}: {len(bad)} of {len(fields)} images cannot be read: {named}{more}; fix them, or set "
             "labels.unreadable to leave_out"
         )
 

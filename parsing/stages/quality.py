@@ -9,7 +9,7 @@ from artefacts.progress import track
 from artefacts.provenance import provenance
 from parsing.ground_truth import Truth
 from parsing.quality.contact_sheet import contact_sheet
-from parsing.quality.report import Look, against_truth, coverage
+from parsing.quality.report import ImageQuality, against_truth, coverage
 from parsing.stage_config import QualityConfig
 from parsing.store import FieldFile, LabelFile
 
@@ -44,5 +44,5 @@ def run(arguments: argparse.Namespace) -> None:
     sheet = contact_sheet(Path(config.root), labels, groups)
     with replacing(arguments.sheet) as path:
         sheet.save(path, "PNG")
-    write_csv(arguments.table, [Look._fields, *looks])
+    write_csv(arguments.table, [ImageQuality._fields, *looks])
     write_json(arguments.report, report)

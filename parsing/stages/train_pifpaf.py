@@ -1,4 +1,4 @@
-"""Train a PifPaf network of our own on drawn people, and measure it on others."""
+"""Train a PifPaf network of our own on rendered people, and measure it on others."""
 
 import argparse
 import shlex
@@ -17,7 +17,7 @@ from parsing.ground_truth import Truth
 from parsing.labels.target import pick
 from parsing.pifpaf import network as pifpaf
 from parsing.pifpaf.checkpoints import save_network
-from parsing.pifpaf.extraction import Finder, Job, find_fields
+from parsing.pifpaf.extraction import ExtractionJob, FieldExtractor, find_fields
 from parsing.pifpaf.training import KeypointDataset, train
 from parsing.quality import metrics as accuracy
 from parsing.stage_config import TrainPifPafConfig
@@ -27,7 +27,7 @@ BATCH = 8  # images, when measuring
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="training and size of a pifpaf entry, JSON")
-    parser.add_argument("--index", type=Path, required=True, help="CSV of training images; they lie beside it")
+    parser.add_argument("--index", type=Path, required=True, help="CSV of training images; they lie next to it")
     parser.add_argument("--truth", type=Path, required=True, help="HDF5 with their keypoints")
     parser.add_argument("--validation-index", type=Path, required=True)
     parser.add_argument("--validation-truth", type=Path, required=True)
@@ -74,7 +74,7 @@ def _trained(config: TrainPifPafConfig, arguments: argparse.Namespace, state) ->
 def measure(arguments: argparse.Namespace, size: tuple[int, int]) -> dict:
     """Quality of the written checkpoint on the validation images (see `accuracy.summary`)."""
     entry = Checkpoint(weights=str(arguments.checkpoint), size=size)
-    finder = Finder(Job(arguments.validation_index.parent, arguments.checkpoint, entry, BATCH))
+    finder = FieldExtractor(ExtractionJob(arguments.validation_index.parent, arguments.checkpoint, entry, BATCH))
     truth, sources = Truth(arguments.validation_truth), read_sources(arguments.validation_index)
     rows = track(find_fields(sources, finder), "measuring PifPaf", "image", len(sources))
     aspect = truth.size[1] / truth.size[0]

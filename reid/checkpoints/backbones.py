@@ -34,7 +34,7 @@ def _load(backbone: Backbone, entry: BackboneConfig) -> None:
     if not path.is_file():
         raise UserError(f"models.*.backbone.weights: no file {path}; put timm's weights of {entry.name} there")
     if entry.sha256 and sha256_of(path) != entry.sha256:
-        raise UserError(f"{path}: its SHA-256 is not models.*.backbone.sha256; get the file again or mend the digest")
+        raise UserError(f"{path}: its SHA-256 is not models.*.backbone.sha256; get the file again or fix the digest")
     wanted = backbone.network.state_dict()
     try:
         weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)

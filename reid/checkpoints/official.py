@@ -1,6 +1,6 @@
 """The authors' released checkpoints: read without running anything of theirs, and brought under our names.
 
-A `.pth.tar` of theirs pickles, beside tensors, the configuration of its training (a yacs CfgNode) and its scores
+A `.pth.tar` of theirs pickles, besides tensors, the configuration of its training (a yacs CfgNode) and its scores
 (numpy numbers). torch's unpickler for weights reads that much by an allow-list, and refuses everything else.
 """
 
@@ -64,7 +64,7 @@ class Released(NamedTuple):
 
     @property
     def parts(self) -> int:
-        """K, the parts that its part classifier tells apart beside the background."""
+        """K, the parts that its part classifier tells apart besides the background."""
         return len(self.weights["pixel_classifier.classifier.weight"]) - 1
 
     @property

@@ -21,7 +21,16 @@ from reid.config.root import Config, ModelInUse
 from reid.data.loading import embedding_loader
 from reid.embeddings.extract import embed
 from reid.embeddings.store import reading
-from reid.report.figures.single_image import Seen, computed, portrait, ranking, remark, searched_for, stacked, stored
+from reid.report.figures.single_image import (
+    Prediction,
+    computed,
+    image_card,
+    ranking,
+    stacked,
+    stored,
+    text_banner,
+    with_queries,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,11 +72,11 @@ def _pages(arguments: argparse.Namespace, config: Config) -> Iterator[Image.Imag
                 split = getattr(file, image.split)
                 number = _number(split.key, image)
                 seen = stored(image, split, number)
-            yield portrait(seen, labels.label_map(image.key), root, file.parts)
+            yield image_card(seen, labels.label_map(image.key), root, file.parts)
             if number is None or image.identity == DISTRACTOR:
-                yield remark("no ranking: nothing in the gallery shows this person")
+                yield text_banner("no ranking: nothing in the gallery shows this person")
             else:
-                yield ranking(searched_for(file, split), number, matching, root)
+                yield ranking(with_queries(file, split), number, matching, root)
 
 
 def key_of(given: str, keys: list[str]) -> str:
@@ -89,7 +98,7 @@ def _number(keys: list[str], image: ImageRow) -> int:
     return keys.index(image.key)
 
 
-def _computed(image: ImageRow, weights: Path, model: ModelInUse, root: Path, labels: LabelFile) -> Seen:
+def _computed(image: ImageRow, weights: Path, model: ModelInUse, root: Path, labels: LabelFile) -> Prediction:
     """What the trained network makes of an image that is neither query nor gallery."""
     if not image.readable:
         raise UserError(f"{image.key}: could not be read when the manifest was made")

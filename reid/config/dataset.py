@@ -26,7 +26,7 @@ TAKEN = {
 NEEDED = {"names": ("pattern", "identity"), "folders": (None, "camera"), "table": ("file", None)}  # option, its group
 Finding = Literal[
     "absent", "one_camera", "no_cameras", "shared_identities", "copies", "contradictions", "single_images"
-]  # what stage protocol may find wrong, beside unreadable images, about which `labels.unreadable` decides
+]  # what stage protocol may find wrong, besides unreadable images, about which `labels.unreadable` decides
 
 
 def _known(reader: str) -> str:
@@ -67,12 +67,12 @@ def _compiled(pattern: str) -> str:
 
 
 class Options(Section):
-    """What a reader wants to know beside the root; each key belongs to the readers named."""
+    """What a reader wants to know besides the root; each key belongs to the readers named."""
 
     pattern: Annotated[str, AfterValidator(_compiled)] | None = None  # names: of an image's path; folders: within one
     file: str | None = None  # table: CSV or Parquet with the columns path, identity and, if known, camera and split
-    distractor_identity: str | None = None  # names, folders, table: the identity that stands for nobody in particular
-    junk_identity: str | None = None  # names, folders, table: the identity of images that take no part in anything
+    distractor_identity: str | None = None  # names, folders, table: the identity that stands for no particular person
+    junk_identity: str | None = None  # names, folders, table: the identity of ignored images
     distractor_folder: str | None = None  # market1501: a folder of more people who are no query, as of the 500k
     queries: Literal["partial", "occluded"] | None = None  # partial_reid: which of its two kinds; null = partial
 

@@ -24,5 +24,5 @@ def read_configuration(paths: Sequence[Path] = tuple(CONFIGURATION)) -> Config:
             content = overlaid(content, yaml.safe_load(path.read_text(encoding="utf-8")))
         except Exception as error:  # of many types: the file is anything
             reason = " ".join(str(error).split())
-            raise UserError(f"{path}: cannot be read ({reason}); run this beside it, or use --configfile") from None
+            raise UserError(f"{path}: cannot be read ({reason}); run this next to it, or use --configfile") from None
     return load(content)

@@ -26,7 +26,7 @@ class Rerank(Section):
 class SingleShot(Section):
     """CMC in galleries of one image an identity, as on CUHK03."""
 
-    repetitions: Count  # galleries drawn
+    repetitions: Count  # galleries sampled
     seed: Annotated[int, Field(ge=0)]  # of the draw
 
 

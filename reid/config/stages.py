@@ -91,7 +91,7 @@ class TrainConfig(StageConfig):
 
 
 class EmbedConfig(StageConfig):
-    """What embeddings depend on beside the weights."""
+    """What embeddings depend on besides the weights."""
 
     model: ModelInUse
     root: str
@@ -113,7 +113,7 @@ class EvaluateConfig(StageConfig):
 
 
 class SummariseConfig(StageConfig):
-    """Which metrics are put together, and what is noted beside them."""
+    """Which metrics are put together, and what is noted next to them."""
 
     dataset: str
     model: str

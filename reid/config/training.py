@@ -17,7 +17,7 @@ class BackboneConfig(Section):
     levels: tuple[int, ...] = (-1,)  # timm's feature levels that are fused, finest first; -1 = the last
     last_stride: Literal[1, 2, "auto"] | None = None  # of the last level; auto = 1 where it can be; null = timm's
     non_local: bool = False  # non-local blocks in a ResNet's second and third level, as released with IBN-a
-    ibn: Literal["a"] | None = None  # instance beside batch normalisation in a ResNet's first three levels [16]
+    ibn: Literal["a"] | None = None  # instance next to batch normalisation in a ResNet's first three levels [16]
 
     @model_validator(mode="after")
     def _ibn_has_weights_of_its_own(self) -> "BackboneConfig":
@@ -180,7 +180,7 @@ class Model(Section):
 
     @property
     def asks_for_confidences(self) -> bool:
-        """Whether training reads the parts' confidences beside the label maps."""
+        """Whether training reads the parts' confidences next to the label maps."""
         return self.attends_labels or self.loss.attention_labels == "blended"
 
     @model_validator(mode="after")

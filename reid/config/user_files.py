@@ -102,7 +102,7 @@ def behind_images(config: Config, dataset: str) -> list[UserFile]:
 
 
 def behind_labels(config: Config, dataset: str) -> list[UserFile]:
-    """All that a dataset's labels are made of beside its images."""
+    """All that a dataset's labels are made of besides its images."""
     kinds = (pifpaf_weights, mask_weights, foreign_labels, image_numbers, target_overrides)
     return _those_of(kinds, config, dataset)
 

@@ -1,6 +1,6 @@
 """Joint augmentation of an image and its label map (Section 4.2): flip, padding and random crop, random erasing.
 
-What is done to a sample is drawn first, as a `Placement`; image and label map then follow it, each on its own grid.
+What is done to a sample is drawn first, as a `AugmentParams`; image and label map then follow it, each on its own grid.
 Flip and crop keep rows rows and columns columns, so that a label map is moved by one index vector along each axis.
 """
 
@@ -31,29 +31,29 @@ class Box(NamedTuple):
     width: int
 
 
-class Placement(NamedTuple):
+class AugmentParams(NamedTuple):
     """What is done to one sample: flip; then the crop begins `down`, `right` pixels off; then a box is erased.
 
-    `light` are the factors of brightness and of contrast, which change the image alone, before the crop.
+    `color_jitter` are the factors of brightness and of contrast, which change the image alone, before the crop.
     """
 
     flipped: bool
     down: int
     right: int
     erased: Box | None
-    light: tuple[float, float] | None = None
+    color_jitter: tuple[float, float] | None = None
 
 
-AS_IT_IS = Placement(False, 0, 0, None)
+AS_IT_IS = AugmentParams(False, 0, 0, None)
 
 
-def draw_placement(size: tuple[int, int], augmentation: Augmentation, rng: np.random.Generator) -> Placement:
+def sample_augmentation(size: tuple[int, int], augmentation: Augmentation, rng: np.random.Generator) -> AugmentParams:
     """A random placement of an image of `size` (height, width)."""
     draw_box = {"paper": draw_erased_box, "official": draw_official_erased_box}[augmentation.erasing_form]
     flipped = bool(rng.random() < augmentation.flip)
     down, right = (int(rng.integers(2 * augmentation.padding + 1)) - augmentation.padding for _ in range(2))
     erased = draw_box(size, rng) if rng.random() < augmentation.erasing else None
-    return Placement(flipped, down, right, erased, augmentation.jitter and draw_light(augmentation.jitter, rng))
+    return AugmentParams(flipped, down, right, erased, augmentation.jitter and draw_light(augmentation.jitter, rng))
 
 
 def draw_light(jitter: Jitter, rng: np.random.Generator) -> tuple[float, float] | None:
@@ -86,12 +86,12 @@ def draw_official_erased_box(size: tuple[int, int], rng: np.random.Generator) ->
     return Box(int(rng.integers(size[0] - tall + 1)), int(rng.integers(size[1] - wide + 1)), tall, wide)
 
 
-def place_image(image: np.ndarray, placement: Placement, out: np.ndarray) -> None:
+def apply_to_image(image: np.ndarray, placement: AugmentParams, out: np.ndarray) -> None:
     """Write `image` [H, W, 3] as the placement shows it into `out` [H, W, 3], which must be zero (the padding)."""
     height, width = image.shape[:2]
-    flipped, down, right, erased, light = placement
-    if light:
-        image = lit(image, *light)
+    flipped, down, right, erased, color_jitter = placement
+    if color_jitter:
+        image = jittered(image, *color_jitter)
     if flipped:
         image = torch.from_numpy(image).flip(1).numpy()  # ten times faster than image[:, ::-1]
     rows, columns = slice(max(-down, 0), height - max(down, 0)), slice(max(-right, 0), width - max(right, 0))
@@ -101,7 +101,7 @@ def place_image(image: np.ndarray, placement: Placement, out: np.ndarray) -> Non
         out[erased.top : erased.top + erased.height, erased.left : erased.left + erased.width] = strip
 
 
-def lit(image: np.ndarray, brightness: float, contrast: float) -> np.ndarray:
+def jittered(image: np.ndarray, brightness: float, contrast: float) -> np.ndarray:
     """`image` [H, W, 3] uint8 times `brightness`, then drawn from its mean grey by the factor `contrast`."""
     pixels = torch.from_numpy(image).permute(2, 0, 1)
     changed = functional.adjust_contrast(functional.adjust_brightness(pixels, brightness), contrast)
@@ -119,7 +119,7 @@ class Cells(NamedTuple):
     hidden: list[tuple[slice, slice]]
 
 
-def source_cells(size: tuple[int, int], grid: tuple[int, int], placement: Placement) -> Cells:
+def source_cells(size: tuple[int, int], grid: tuple[int, int], placement: AugmentParams) -> Cells:
     """The source, in a label map of `grid` (h, w), of each cell of the placed map [H / 4, W / 4] of an image `size`.
 
     The cells of either map are equal blocks that fill their image; a placed cell takes what lies at its centre. Four
@@ -160,7 +160,7 @@ def _cells(start: int, stop: int, middle: int) -> slice:
     return slice(-((middle - start) // BLOCK), -((middle - stop) // BLOCK))
 
 
-def place_labels(labels: np.ndarray, cells: Cells, flipped: bool, mirrored: list[int]) -> np.ndarray:
+def apply_to_labels(labels: np.ndarray, cells: Cells, flipped: bool, mirrored: list[int]) -> np.ndarray:
     """The label map [h, w] uint8 as the placement shows it; hidden cells become background, unknown ones stay so.
 
     `mirrored` [K + 1]: the label that takes a label's place in the mirror, so that a left arm becomes a right one.
@@ -174,7 +174,7 @@ def place_labels(labels: np.ndarray, cells: Cells, flipped: bool, mirrored: list
     return placed
 
 
-def place_confidences(confidences: np.ndarray, cells: Cells, flipped: bool, mirrored: list[int]) -> np.ndarray:
+def apply_to_confidences(confidences: np.ndarray, cells: Cells, flipped: bool, mirrored: list[int]) -> np.ndarray:
     """The parts' confidences [K, h, w] uint8 as the placement shows them; zero where a cell is hidden."""
     if flipped:
         confidences = confidences[np.asarray(mirrored[1:]) - 1]

@@ -1,4 +1,4 @@
-"""What a dataset's folder holds beside the images of its manifest, and what its names of splits were taken for.
+"""What a dataset's folder holds besides the images of its manifest, and what its names of splits were taken for.
 
 Stage manifest finds it out, stage protocol says it.
 """

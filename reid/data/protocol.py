@@ -14,7 +14,7 @@ from reid.config.dataset import Finding
 TEST = ("query", "gallery")
 
 
-class Reach(NamedTuple):
+class QueryRelevance(NamedTuple):
     """What one query can find."""
 
     query: ImageRow
@@ -38,7 +38,7 @@ class Problem(NamedTuple):
         return f"add {self.name} to datasets.{dataset}.allow"
 
 
-def reaches(rows: Iterable[ImageRow]) -> list[Reach]:
+def count_positives(rows: Iterable[ImageRow]) -> list[QueryRelevance]:
     """What every readable query can find among the readable gallery images, in the order of the rows."""
     rows = [row for row in rows if row.readable]
     gallery = [row for row in rows if row.split == "gallery" and row.identity != DISTRACTOR]
@@ -46,10 +46,10 @@ def reaches(rows: Iterable[ImageRow]) -> list[Reach]:
     of_both = Counter((row.identity, row.camera) for row in gallery)
     queries = [row for row in rows if row.split == "query"]
     own = [of_both[row.identity, row.camera] for row in queries]
-    return [Reach(row, of_identity[row.identity] - left, left) for row, left in zip(queries, own, strict=True)]
+    return [QueryRelevance(row, of_identity[row.identity] - left, left) for row, left in zip(queries, own, strict=True)]
 
 
-def problems(rows: Sequence[ImageRow], reach: Sequence[Reach]) -> list[Problem]:
+def problems(rows: Sequence[ImageRow], reach: Sequence[QueryRelevance]) -> list[Problem]:
     """All that is wrong with a dataset, what spoils the results most first."""
     found = [_shared(rows), *_same_content(rows), *_unreachable(reach), _no_cameras(reach, rows), *_images(rows)]
     return [problem for problem in found if problem.cases]
@@ -97,7 +97,7 @@ def _makes_easier(group: list[ImageRow]) -> bool:
     return any(one.identity == other.identity and one.camera != other.camera for one in queries for other in gallery)
 
 
-def _unreachable(reach: Sequence[Reach]) -> Iterator[Problem]:
+def _unreachable(reach: Sequence[QueryRelevance]) -> Iterator[Problem]:
     lost = [one for one in reach if not one.positives]
     yield Problem(
         "absent",
@@ -115,7 +115,7 @@ def _unreachable(reach: Sequence[Reach]) -> Iterator[Problem]:
     )
 
 
-def _no_cameras(reach: Sequence[Reach], rows: Sequence[ImageRow]) -> Problem:
+def _no_cameras(reach: Sequence[QueryRelevance], rows: Sequence[ImageRow]) -> Problem:
     """Unknown is what has no name: readers without cameras invent numbers, so that no pair is left out."""
     gallery = any(row.camera_name for row in rows if row.split == "gallery" and row.identity != DISTRACTOR)
     return Problem(

@@ -22,12 +22,12 @@ from parsing.store import LabelFile
 from reid.config.root import Augmentation
 from reid.data.augmentation import (
     AS_IT_IS,
+    AugmentParams,
     Cells,
-    Placement,
-    draw_placement,
-    place_confidences,
-    place_image,
-    place_labels,
+    apply_to_confidences,
+    apply_to_image,
+    apply_to_labels,
+    sample_augmentation,
     source_cells,
 )
 from reid.data.images import load_image
@@ -57,7 +57,7 @@ class TestBatch(NamedTuple):
     confidences: UInt8[Tensor, "B K H/4 W/4"] | None = None  # as of training samples
 
 
-def shares(confidences: UInt8[Tensor, "B K h w"] | None, device: torch.device) -> Float[Tensor, "B K h w"] | None:
+def to_float(confidences: UInt8[Tensor, "B K h w"] | None, device: torch.device) -> Float[Tensor, "B K h w"] | None:
     """A batch's confidences on `device`, 0..1; None where it has none."""
     return None if confidences is None else confidences.to(device).float() / 255
 
@@ -105,11 +105,11 @@ class TrainingSamples(Dataset):
         labels, confidences = [], []
         for out, (epoch, position, image) in zip(images, addresses, strict=True):
             row = self.rows[image]
-            placement = draw_placement(self.size, self.augmentation, self._generator(epoch, position))
-            place_image(load_image(self.root, row, self.size), placement, out)
+            placement = sample_augmentation(self.size, self.augmentation, self._generator(epoch, position))
+            apply_to_image(load_image(self.root, row, self.size), placement, out)
             if self.labels is not None:
                 cells = source_cells(self.size, self.labels.grid, placement)
-                labels.append(place_labels(self.label_maps[image], cells, placement.flipped, self.labels.mirrored))
+                labels.append(apply_to_labels(self.label_maps[image], cells, placement.flipped, self.labels.mirrored))
                 if self.with_confidences:
                     confidences.append(self._confidences(row.key, cells, placement))
         rows = [self.rows[image] for _, _, image in addresses]
@@ -125,8 +125,8 @@ class TrainingSamples(Dataset):
     def _generator(self, epoch: int, position: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, epoch, position])
 
-    def _confidences(self, key: str, cells: Cells, placement: Placement) -> np.ndarray:
-        return place_confidences(self.labels.confidences(key), cells, placement.flipped, self.labels.mirrored)
+    def _confidences(self, key: str, cells: Cells, placement: AugmentParams) -> np.ndarray:
+        return apply_to_confidences(self.labels.confidences(key), cells, placement.flipped, self.labels.mirrored)
 
 
 class TestSamples(Dataset):
@@ -163,7 +163,7 @@ class TestSamples(Dataset):
 
     def _confidences(self, key: str) -> np.ndarray:
         cells = source_cells(self.size, self.labels.grid, AS_IT_IS)
-        return place_confidences(self.labels.confidences(key), cells, False, self.labels.mirrored)
+        return apply_to_confidences(self.labels.confidences(key), cells, False, self.labels.mirrored)
 
 
 def _channels_first(images: np.ndarray) -> UInt8[Tensor, "B 3 H W"]:

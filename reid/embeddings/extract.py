@@ -5,7 +5,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from reid.config.root import ModelInUse
-from reid.data.samples import TestBatch, normalised, shares
+from reid.data.samples import TestBatch, normalised, to_float
 from reid.embeddings.store import Split
 from reid.model.attention import visible_parts
 from reid.model.bpbreid import BPBReID, Output
@@ -13,7 +13,7 @@ from reid.model.bpbreid import BPBReID, Output
 
 def embed(network: BPBReID, batch: TestBatch, settings: ModelInUse, device: torch.device) -> Split:
     """What is compared of a batch: global, foreground and K part embeddings with visibility, score and attention."""
-    found = measure(network, batch.images.to(device), shares(batch.confidences, device), settings)
+    found = measure(network, batch.images.to(device), to_float(batch.confidences, device), settings)
     arrays = {name: values.cpu().numpy() for name, values in found.items()}
     return Split(key=batch.keys, identity=batch.identities.numpy(), camera=batch.cameras.numpy(), **arrays)
 

@@ -43,14 +43,15 @@ class AppearanceMap:
         slices = matrix.split([level.shape[1] for level in self.levels], dim=1)
         pairs = zip(self.levels, slices, strict=True)
         products, self.levels = zip(*(_Product.apply(level, part) for level, part in pairs), strict=True)
-        first, *others = map(self._raised, products)
+        first, *others = map(self._upsample, products)
         whole = sum(others, first)
         return whole if shift is None else whole + shift[:, None, None]
 
     def weighted_sum(self, maps: Float[Tensor, "N M h w"]) -> Float[Tensor, "N M C"]:
         """For each map, the sum over all cells of weight x features."""
         sums = [
-            torch.bmm(self._lowered(maps, level).flatten(2), level.flatten(2).transpose(1, 2)) for level in self.levels
+            torch.bmm(self._upsample_adjoint(maps, level).flatten(2), level.flatten(2).transpose(1, 2))
+            for level in self.levels
         ]
         return torch.cat(sums, dim=2)
 
@@ -71,13 +72,13 @@ class AppearanceMap:
             smoothed = ((rows.T @ rows) @ lines.flatten(2)).view_as(lines)
         return _Sums.apply(cells, rows.sum(dim=0)[:, None] * columns.sum(dim=0), smoothed)
 
-    def _raised(self, maps: Float[Tensor, "N M h_b w_b"]) -> Float[Tensor, "N M h w"]:
+    def _upsample(self, maps: Float[Tensor, "N M h_b w_b"]) -> Float[Tensor, "N M h w"]:
         if maps.shape[-2:] == self.grid:
             return maps
         rows, columns = self._interpolations(maps)
         return rows @ maps @ columns.T
 
-    def _lowered(self, maps: Float[Tensor, "N M h w"], level: Tensor) -> Float[Tensor, "N M h_b w_b"]:
+    def _upsample_adjoint(self, maps: Float[Tensor, "N M h w"], level: Tensor) -> Float[Tensor, "N M h_b w_b"]:
         """Weights on the cells of a level that weigh it as `maps` weigh the raised one."""
         if level.shape[-2:] == self.grid:
             return maps

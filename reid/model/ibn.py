@@ -1,4 +1,4 @@
-"""IBN-a: instance normalisation beside batch normalisation in the early levels of a ResNet (Section 4.2, [16])."""
+"""IBN-a: instance normalisation next to batch normalisation in the early levels of a ResNet (Section 4.2, [16])."""
 
 from itertools import chain
 

@@ -1,1 +1,1 @@
-"""What people look at beside the tables: curves, pages, and the account of what made them."""
+"""What people look at besides the tables: curves, pages, and the account of what made them."""

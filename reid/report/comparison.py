@@ -1,4 +1,4 @@
-"""The rows of a table beside each other: CMC curves, and precision by how many parts are visible."""
+"""The rows of a table side by side: CMC curves, and precision by how many parts are visible."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from artefacts.manifest import DISTRACTOR, SPLITS, ImageRow
 from reid.config.stages import ProtocolConfig
 from reid.data.folder import FolderRecord, PassedOver
-from reid.data.protocol import Problem, Reach
+from reid.data.protocol import Problem, QueryRelevance
 from reid.report.table_formats import markdown_table
 
 EXAMPLES = 10  # cases shown of a problem
@@ -24,7 +24,7 @@ another camera; gallery images of the same identity from the query's own camera 
 def report(
     config: ProtocolConfig,
     rows: Sequence[ImageRow],
-    reach: Sequence[Reach],
+    relevance: Sequence[QueryRelevance],
     found: Sequence[Problem],
     folder: FolderRecord | None = None,
 ) -> str:
@@ -37,7 +37,7 @@ def report(
     sections += ["## Images", markdown_table(_IMAGES, [_split_line(split, rows) for split in SPLITS])]
     sections += _folder(folder) if folder else []
     sections += ["## Cameras", _cameras(rows)]
-    sections += ["## What the queries can find", _queries(reach)]
+    sections += ["## What the queries can find", _queries(relevance)]
     return "\n\n".join(sections) + "\n"
 
 
@@ -129,8 +129,8 @@ def _cameras(rows: Sequence[ImageRow]) -> str:
     return markdown_table(("camera", "its name", *SPLITS), lines) + rest + note
 
 
-def _queries(reach: Sequence[Reach]) -> str:
-    positives = [one.positives for one in reach]
+def _queries(relevance: Sequence[QueryRelevance]) -> str:
+    positives = [one.positives for one in relevance]
     lines = []
     for low, high in CLASSES:
         inside = sum(low <= number and (high is None or number <= high) for number in positives)

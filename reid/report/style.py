@@ -28,7 +28,7 @@ styled = mpl.rc_context(STYLE)  # for functions that draw
 
 
 def panels(count: int, across: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
-    """A figure with so many panels, at most `across` beside each other, each of `size` inches."""
+    """A figure with so many panels, at most `across` side by side, each of `size` inches."""
     columns = min(count, across)
     rows = math.ceil(count / columns)
     figure = Figure(figsize=(columns * size[0], rows * size[1] + 0.4))

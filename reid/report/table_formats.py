@@ -14,12 +14,12 @@ SHOWN = {"rank-1": "R-1", "mAP": "mAP"}
 TRAINED = ("runs", "batch", "recipe")
 COMPARED = "mAP"  # with the row of reference
 MEASURES = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
-SYMBOLS = {"±": "$\\pm$", "–": "--", "Δ": "$\\Delta$", "“": "``", "”": "''"}  # in LaTeX, beside what tabulate escapes
+SYMBOLS = {"±": "$\\pm$", "–": "--", "Δ": "$\\Delta$", "“": "``", "”": "''"}  # in LaTeX, besides what tabulate escapes
 COLUMNS = ("label", "dataset", "model", "matching", "recipe", "batch size", "runs")
 
 
 def markdown(table: Table, rows: list[Line], missing: list[str]) -> str:
-    """The table in Markdown, with a note on what the numbers are and for want of which `missing` files some are not."""
+    """The table in Markdown, with a note on what the numbers are and which `missing` files some are not run for."""
     return f"**{table.title}**\n\n{markdown_table(*_grid(table, rows))}\n\n{_note(table, rows, missing)}\n"
 
 
@@ -115,5 +115,5 @@ def _note(table: Table, rows: list[Line], missing: list[str]) -> str:
     if table.reference is not None:
         sentences.append(f"Δ {COMPARED}: points above {table.reference}, seed by seed.")
     if missing:
-        sentences.append(f"Not run for want of {', '.join(missing)}.")
+        sentences.append(f"Not run, missing: {', '.join(missing)}.")
     return " ".join(sentences)

@@ -16,7 +16,7 @@ STAGES = {
     "summarise": "mean and spread of the metrics over seeds",
     "pack": "write a model pack: weights, configuration and model card",
     "rank": "draw queries with their first ten gallery images",
-    "attention": "draw labels beside attention maps",
+    "attention": "draw labels next to attention maps",
     "curves": "draw the training curves of all seeds",
     "tabulate": "write a table of results",
     "compare": "draw CMC curves, and precision by visible parts, of a table's rows",

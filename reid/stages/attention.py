@@ -1,4 +1,4 @@
-"""Draw labels beside the attention maps that were learned from them (Figure 1)."""
+"""Draw labels next to the attention maps that were learned from them (Figure 1)."""
 
 import argparse
 from pathlib import Path

@@ -7,7 +7,7 @@ from artefacts.errors import UserError
 from artefacts.files import write_text
 from artefacts.manifest import read_manifest
 from reid.config.stages import ProtocolConfig
-from reid.data.protocol import Problem, problems, reaches
+from reid.data.protocol import Problem, count_positives, problems
 from reid.report.protocol import report
 
 
@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Write the list of what is allowed. Raises UserError, naming finding, key and report, for what is not."""
     config = ProtocolConfig.model_validate_json(arguments.config)
     rows = read_manifest(arguments.manifest)
-    reach = reaches(rows)
+    reach = count_positives(rows)
     found = problems(rows, reach)
     write_text(arguments.report, report(config, rows, reach, found))
     refused = [problem for problem in found if not config.accepts(problem.name)]

@@ -1,4 +1,4 @@
-"""Show the rows of a table beside each other: as a page, as CMC curves, and as precision by visible parts."""
+"""Show the rows of a table side by side: as a page, as CMC curves, and as precision by visible parts."""
 
 import argparse
 import csv

@@ -16,7 +16,7 @@ from reid.synthetic.scenes import make_camera
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="JSON: synthetic, of a dataset")
-    parser.add_argument("--index", type=Path, required=True, help="output CSV: key, sha256; images go beside it")
+    parser.add_argument("--index", type=Path, required=True, help="output CSV: key, sha256; images go next to it")
     parser.add_argument("--truth", type=Path, required=True, help="output HDF5: keypoints, parts")
     parser.add_argument("--threads", type=int, default=1)
 

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     counts = result["counts"]
     if counts["queries_unreadable"] or counts["gallery_unreadable"]:
         unreadable = f"{counts['queries_unreadable']} queries and {counts['gallery_unreadable']} gallery images"
-        print(f"{unreadable} could not be read and take no part")
+        print(f"{unreadable} could not be read and are ignored")
     if counts["queries_without_positive"]:
         left_out = f"{counts['queries_without_positive']} of {counts['queries']} queries"
         print(f"{left_out} have no image of another camera in the gallery and are left out of all means")

@@ -24,7 +24,7 @@ from reid.data.readers.names import Name as ImageName
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="name, dataset, JSON")
-    parser.add_argument("--index", type=Path, help="CSV: key, sha256; the images of a drawn dataset")
+    parser.add_argument("--index", type=Path, help="CSV: key, sha256; the images of a rendered dataset")
     parser.add_argument("--manifest", type=Path, required=True, help="output CSV: one row an image")
     parser.add_argument("--folder", type=Path, help="output JSON: what else the folder holds")
     parser.add_argument("--threads", type=int, default=1)

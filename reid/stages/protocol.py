@@ -9,7 +9,7 @@ from artefacts.manifest import SPLITS, ImageRow, read_manifest
 from artefacts.provenance import provenance
 from reid.config.stages import ProtocolConfig
 from reid.data.folder import read_folder_record
-from reid.data.protocol import Problem, Reach, problems, reaches
+from reid.data.protocol import Problem, QueryRelevance, count_positives, problems
 from reid.report.protocol import report
 
 KEPT = 100  # cases of a finding in the JSON file
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     config = ProtocolConfig.model_validate_json(arguments.config)
     rows, folder = read_manifest(arguments.manifest), read_folder_record(arguments.folder)
-    reach = reaches(rows)
+    reach = count_positives(rows)
     found = problems(rows, reach)
     _write_queries(arguments.queries, reach)
     write_text(arguments.report, report(config, rows, reach, found, folder))
@@ -64,7 +64,7 @@ def _finding(problem: Problem, config: ProtocolConfig) -> dict:
     }
 
 
-def _write_queries(path: Path, reach: Iterable[Reach]) -> None:
+def _write_queries(path: Path, reach: Iterable[QueryRelevance]) -> None:
     lines = [
         (one.query.key, one.query.identity, one.query.identity_name, one.query.camera, one.positives, one.left_out)
         for one in reach

@@ -1,4 +1,4 @@
-"""A synthetic dataset in the Market-1501 layout, with ground truth beside it."""
+"""A synthetic dataset in the Market-1501 layout, with ground truth next to it."""
 
 import io
 import json
@@ -48,7 +48,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class RenderedTruth:
-    """What is known of a drawn image: `keypoints` [MAX_PEOPLE, 17, 3] (target first), `parts` [H, W] of the target."""
+    """The truth of a rendered image: `keypoints` [MAX_PEOPLE, 17, 3] (target first), `parts` [H, W] of the target."""
 
     keypoints: np.ndarray
     parts: np.ndarray
@@ -119,8 +119,10 @@ def _draw_in_front(canvas: Canvas, view: View, owner: int, rng: np.random.Genera
     """Another person, nearer than the target, hiding the more of it the higher the severity; an edge without one."""
     identity = draw_identity(rng)
     joints, side = draw_pose(identity, rng), rng.choice([-1, 1])
-    mercy = 0.0 if severity is None else 0.08 * (1 - severity)
-    aside = rng.uniform(0.36, 0.5) if severity is None else rng.uniform(0.14 + mercy, 0.34 + mercy)
+    visibility_margin = 0.0 if severity is None else 0.08 * (1 - severity)
+    aside = (
+        rng.uniform(0.36, 0.5) if severity is None else rng.uniform(0.14 + visibility_margin, 0.34 + visibility_margin)
+    )
     scale, lower = view.scale * rng.uniform(1.0, 1.15), rng.uniform(0.05, 0.25)
     return _draw_beside(canvas, view, (identity, joints), owner, (scale, side * aside, lower, 2.0), rng)
 

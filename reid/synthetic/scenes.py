@@ -163,11 +163,11 @@ def _reach(kind: str, severity: float | None) -> tuple[float, float]:
     counted from the head; how far past the middle one at the side comes."""
     if severity is None:
         return {"low": (0.78, 0.93), "side": (-0.2, -0.1), "high": (0.03, 0.1)}[kind]
-    mercy = 1 - severity
+    visibility_margin = 1 - severity
     return {
-        "low": (0.2 + 0.3 * mercy, 0.5 + 0.15 * mercy),
-        "side": (-0.02 - 0.08 * mercy, 0.09 - 0.07 * mercy),
-        "high": (0.32 - 0.08 * mercy, 0.6 - 0.2 * mercy),
+        "low": (0.2 + 0.3 * visibility_margin, 0.5 + 0.15 * visibility_margin),
+        "side": (-0.02 - 0.08 * visibility_margin, 0.09 - 0.07 * visibility_margin),
+        "high": (0.32 - 0.08 * visibility_margin, 0.6 - 0.2 * visibility_margin),
     }[kind]
 
 

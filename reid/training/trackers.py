@@ -1,4 +1,4 @@
-"""Experiment trackers beside history.csv: which ones the environment asks for, by accelerate."""
+"""Experiment trackers next to history.csv: which ones the environment asks for, by accelerate."""
 
 import json
 import os

@@ -9,7 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from artefacts.errors import UserError
 from reid.config.root import Model
-from reid.data.samples import TrainingBatch, normalised, shares
+from reid.data.samples import TrainingBatch, normalised, to_float
 from reid.losses.gilt import objective
 from reid.model.attention import visible_parts
 from reid.model.bpbreid import BPBReID, Output
@@ -80,7 +80,7 @@ class Trainer:
     def _terms(self, batch: TrainingBatch) -> tuple[dict[str, Tensor], dict[str, Total]]:
         """The terms of the loss, and the measures that mean something for this model."""
         device, rule = self.accelerator.device, self.settings.loss.triplet_visibility
-        output = self.model(normalised(batch.images.to(device)), shares(batch.confidences, device))
+        output = self.model(normalised(batch.images.to(device)), to_float(batch.confidences, device))
         labels = self._labels(batch, tuple(output.attention.shape[-2:]))
         identities = batch.identities.to(device)
         if self.accelerator.num_processes > 1:
@@ -110,7 +110,7 @@ class Trainer:
             return None
         labels = batch.labels.to(self.accelerator.device)
         if self.settings.loss.attention_labels == "blended":
-            return blended_labels_on_cells(labels, shares(batch.confidences, labels.device), cells)
+            return blended_labels_on_cells(labels, to_float(batch.confidences, labels.device), cells)
         return labels_on_cells(labels, cells)
 
     def weights(self) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""How many files an addition touches: a layout one module beside its entry, a loss two files, a table row one."""
+"""How many files an addition touches: a layout one module next to its entry, a loss two files, a table row one."""
 
 import json
 import re

@@ -26,7 +26,7 @@ import yaml
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT))
 
-from parsing.stages.fields import FieldFile, fingerprint, what_decides  # noqa: E402
+from parsing.stages.fields import FieldFile, cache_key, fingerprint  # noqa: E402
 
 COPIED = ("artefacts", "envs", "parsing", "reid", "resources", "workflow")
 FEW = {"identities": 12, "images": 6, "distractors": 4}
@@ -208,7 +208,7 @@ def damaged_state(project: Path, arguments: argparse.Namespace) -> str:
     (state,) = (project / STATE).glob("*/state.pt")
     state.write_bytes(state.read_bytes()[: state.stat().st_size // 2])
     fields = project / "results/synthetic/parsing/fields.h5"
-    belongs = fingerprint(what_decides(FieldFile(fields).provenance))
+    belongs = fingerprint(cache_key(FieldFile(fields).provenance))
     batches = project / "state/synthetic/fields/0-of-2" / belongs[:12]
     batches.mkdir(parents=True, exist_ok=True)
     (batches / "0123.h5").write_bytes(os.urandom(5000))

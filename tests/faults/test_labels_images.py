@@ -151,7 +151,7 @@ def label(tmp_path: Path, **changes: str) -> int:
 def test_unreadable_images_fail_the_labels_by_name(tmp_path, capsys):
     assert label(tmp_path) == 1
     error = capsys.readouterr().err.strip()
-    reason = "1 of 4 images cannot be read: b.jpg (no such file); mend them, or set labels.unreadable to leave_out"
+    reason = "1 of 4 images cannot be read: b.jpg (no such file); fix them, or set labels.unreadable to leave_out"
     assert error == f"error: {tmp_path / 'fields.h5'}: {reason}"
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "labels.h5").exists()

@@ -25,7 +25,7 @@ from tests.unit.reid.training.test_training import options, tiny
 
 @pytest.fixture
 def people_copy(people, tmp_path) -> Path:
-    """A copy of the drawn dataset that a test may spoil."""
+    """A copy of the rendered dataset that a test may spoil."""
     return Path(shutil.copytree(people.root, tmp_path / "own"))
 
 

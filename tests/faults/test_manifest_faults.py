@@ -17,7 +17,7 @@ from tests.people import stage
 
 @pytest.fixture
 def copy(people, tmp_path) -> Path:
-    """A copy of the drawn dataset that a test may spoil."""
+    """A copy of the rendered dataset that a test may spoil."""
     return Path(shutil.copytree(people.root, tmp_path / "own"))
 
 

@@ -39,7 +39,7 @@ def refused(tmp_path, capsys):
         (["a/1.jpg", "2.jpg"], NAMES, "'2.jpg': does not match datasets.own.options.pattern as a whole"),
         (["a/1.jpg", "2.jpg"], {"reader": "folders"}, "'2.jpg': lies in no folder of an identity"),
         (["1.jpg", "2.jpg"], {"reader": "folders"}, "/data: its images lie in no folders, and training and measuring"),
-        (["train/a/1.jpg", "val/b/1.jpg"], {"reader": "folders"}, "/data: 'train' is a split, but 'val' beside it is"),
+        (["train/a/1.jpg", "val/b/1.jpg"], {"reader": "folders"}, "/data: 'train' is a split, but 'val' next to it is"),
         (["a/1.jpg", "nan/1.jpg"], {"reader": "folders"}, "'nan/1.jpg': its identity is 'nan', as of a value that is"),
         (["train/a.jpg", "train/b/2.jpg"], {"reader": "folders"}, "'train/a.jpg': lies in no folder of an identity"),
         ([], NAMES, "/data: is no folder; put the images there, or set datasets.own.root"),
@@ -156,7 +156,7 @@ def test_an_image_that_is_no_file(refused, tmp_path, reader, how):
 
 
 def test_a_folder_that_may_not_be_read(refused, tmp_path, monkeypatch):
-    """One that is wanted is an error, one beside the dataset is none."""
+    """One that is wanted is an error, one next to the dataset is none."""
     root = put(tmp_path / "data", [*market(), "secret/1.jpg"])
     scandir = os.scandir
 

@@ -52,7 +52,7 @@ class Parameters(dict):
 
 
 def bottleneck(p: Parameters, name: str, x: Tensor, width: int, stride: int = 1) -> Tensor:
-    """1x1, 3x3 and 1x1 convolution to 4 x width channels, beside a shortcut."""
+    """1x1, 3x3 and 1x1 convolution to 4 x width channels, next to a shortcut."""
     y = p.norm(f"{name}.bn1", p.convolution(f"{name}.conv1", x, width, 1)).relu()
     y = p.norm(f"{name}.bn2", p.convolution(f"{name}.conv2", y, width, 3, stride)).relu()
     y = p.norm(f"{name}.bn3", p.convolution(f"{name}.conv3", y, 4 * width, 1), 0.2)
@@ -62,7 +62,7 @@ def bottleneck(p: Parameters, name: str, x: Tensor, width: int, stride: int = 1)
 
 
 def basic(p: Parameters, name: str, x: Tensor) -> Tensor:
-    """Two 3x3 convolutions beside a shortcut."""
+    """Two 3x3 convolutions next to a shortcut."""
     y = p.norm(f"{name}.bn1", p.convolution(f"{name}.conv1", x, x.shape[1], 3)).relu()
     return (x + p.norm(f"{name}.bn2", p.convolution(f"{name}.conv2", y, x.shape[1], 3), 0.2)).relu()
 

@@ -9,7 +9,7 @@ import torch
 from parsing.labels.label_maps import MaskMaker
 from parsing.schemes import UNKNOWN, PartScheme, part_scheme
 from parsing.store import LabelFile
-from reid.data.augmentation import AS_IT_IS, place_confidences, place_labels, source_cells
+from reid.data.augmentation import AS_IT_IS, apply_to_confidences, apply_to_labels, source_cells
 from reid.training.attention_targets import blended_labels_on_cells, labels_on_cells
 from tests.converting import convert, write_array, write_images
 from tests.labelling import LABELS, stage
@@ -111,8 +111,8 @@ def test_released_files_become_the_released_targets(config, tmp_path, size, cell
     assert stage("labels", config=slice_, fields=tmp_path / "fields.h5", labels=tmp_path / "labels.h5") == 0
     labels = LabelFile(tmp_path / "labels.h5")
     source = source_cells(size, labels.grid, AS_IT_IS)  # as a model of that size asks for them
-    placed = place_labels(labels.label_map(key), source, False, labels.mirrored)
-    confidences = place_confidences(labels.confidences(key), source, False, labels.mirrored)
+    placed = apply_to_labels(labels.label_map(key), source, False, labels.mirrored)
+    confidences = apply_to_confidences(labels.confidences(key), source, False, labels.mirrored)
     shares = torch.from_numpy(confidences)[None].float() / 255
     found = blended_labels_on_cells(torch.from_numpy(placed)[None], shares, cells)[0].numpy()
     expected = released_target(maps, part_scheme(scheme), size, cells)

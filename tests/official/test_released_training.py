@@ -5,7 +5,15 @@ import pytest
 import torch
 from torchvision.transforms.v2 import ColorJitter
 
-from reid.data.augmentation import AS_IT_IS, Box, draw_light, draw_official_erased_box, draw_placement, lit, place_image
+from reid.data.augmentation import (
+    AS_IT_IS,
+    Box,
+    apply_to_image,
+    draw_light,
+    draw_official_erased_box,
+    jittered,
+    sample_augmentation,
+)
 from reid.training.schedule import learning_rate
 
 
@@ -46,7 +54,7 @@ def test_the_box_lies_anywhere_inside():
 
 def test_the_recipe_erases_one_such_box_in_half_of_the_images(config):
     wanted, rng = config.model("resnet50_official").augmentation, np.random.default_rng(0)
-    drawn = [draw_placement((200, 100), wanted, rng).erased for _ in range(2000)]
+    drawn = [sample_augmentation((200, 100), wanted, rng).erased for _ in range(2000)]
     erased = [box for box in drawn if box]
     assert len(erased) / len(drawn) == pytest.approx(0.5, abs=0.03)
     assert all(30 <= box.height <= 130 and 15 <= box.width <= 65 for box in erased)
@@ -55,7 +63,7 @@ def test_the_recipe_erases_one_such_box_in_half_of_the_images(config):
 
 def test_the_paper_s_boxes_are_those_of_zhong_et_al(config):
     wanted, rng = config.model("resnet50").augmentation, np.random.default_rng(0)
-    drawn = [draw_placement((200, 100), wanted, rng).erased for _ in range(2000)]
+    drawn = [sample_augmentation((200, 100), wanted, rng).erased for _ in range(2000)]
     assert min(box.height * box.width for box in drawn if box) < 0.0225 * 200 * 100
 
 
@@ -70,7 +78,7 @@ def test_only_occluded_reid_has_jitter_and_flips(config):
 def test_half_of_the_images_are_lit_by_factors_around_one(config):
     wanted, rng = config.model("resnet50_official_occluded_reid").augmentation.jitter, np.random.default_rng(0)
     drawn = [draw_light(wanted, rng) for _ in range(4000)]
-    lights = np.array([light for light in drawn if light])
+    lights = np.array([color_jitter for color_jitter in drawn if color_jitter])
     assert len(lights) / len(drawn) == pytest.approx(0.5, abs=0.03)
     np.testing.assert_allclose(lights.min(0), [0.8, 0.85], atol=2e-3)
     np.testing.assert_allclose(lights.max(0), [1.2, 1.15], atol=2e-3)
@@ -84,11 +92,11 @@ def test_light_is_torchvision_s_and_changes_the_image_alone(config):
     for seed in range(8):  # it draws the order, too
         torch.manual_seed(seed)
         theirs[jitter(torch.from_numpy(image).permute(2, 0, 1)).permute(1, 2, 0).numpy().tobytes()] = seed
-    assert lit(image, 1.2, 0.9).tobytes() in theirs
+    assert jittered(image, 1.2, 0.9).tobytes() in theirs
     out, plain = np.zeros_like(image), np.zeros_like(image)
-    place_image(image, AS_IT_IS._replace(light=(1.2, 0.9)), out)
-    place_image(image, AS_IT_IS, plain)
-    np.testing.assert_array_equal(out, lit(image, 1.2, 0.9))
+    apply_to_image(image, AS_IT_IS._replace(color_jitter=(1.2, 0.9)), out)
+    apply_to_image(image, AS_IT_IS, plain)
+    np.testing.assert_array_equal(out, jittered(image, 1.2, 0.9))
     np.testing.assert_array_equal(plain, image)
 
 
@@ -96,9 +104,11 @@ def test_no_jitter_leaves_the_draws_as_they_were(config):
     with_jitter = config.model("resnet50_official_occluded_reid").augmentation
     without = with_jitter.model_copy(update={"jitter": None})
     for seed in range(20):
-        ours, plain = (draw_placement((200, 100), one, np.random.default_rng(seed)) for one in (with_jitter, without))
+        ours, plain = (
+            sample_augmentation((200, 100), one, np.random.default_rng(seed)) for one in (with_jitter, without)
+        )
         assert ours[:4] == plain[:4]
-        assert plain.light is None
+        assert plain.color_jitter is None
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_who_is_not_meant_is_not_labelled(street, converted, config):
 
 @pytest.mark.parametrize("kind", ["plain", "gated"])
 def test_the_shipped_network_accounts_for_every_crop(street, config, kind):
-    """It was trained on drawn people and finds no skeleton here; what it must not do is fail or lose an image."""
+    """It was trained on rendered people and finds no skeleton here; what it must not do is fail or lose an image."""
     network = config.pifpaf["small"]
     slice_of = {"root": str(street / "crops"), "pifpaf": {"weights": network.weights, "size": network.size}}
     slice_of |= SETTINGS

@@ -41,7 +41,7 @@ def refusal(path: str, value: object) -> str:
     ("path", "value", "message"),
     [
         ("colour", 1, "colour: unknown key"),
-        ("labels/threshold", "0.5", "labels.threshold: Input should be a valid number, but '0.5' is a text"),
+        ("labels/threshold", "0.5", "labels.threshold: Input should be a valid number, but '0.5' is a string"),
         ("labels/threshold", 1.5, "labels.threshold: Input should be less than or equal to 1"),
         ("schemes/five/parts/feet", [15, 36], "schemes.five.parts.feet.1: Input should be less than or equal to 35"),
         ("datasets/market1501/scheme", "ninety", "datasets.market1501.scheme: 'ninety' is not one of"),

@@ -1,4 +1,4 @@
-"""The real workflow on drawn people whose labels come from a pose estimator's JSON: here the true keypoints."""
+"""The real workflow on rendered people whose labels come from a pose estimator's JSON: here the true keypoints."""
 
 import json
 import shutil

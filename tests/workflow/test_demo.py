@@ -1,4 +1,4 @@
-"""The whole workflow on a few drawn people, with the real stages and the shipped PifPaf network."""
+"""The whole workflow on a few rendered people, with the real stages and the shipped PifPaf network."""
 
 import csv
 import json

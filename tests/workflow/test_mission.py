@@ -28,7 +28,7 @@ PEOPLE = {
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """A copy of the project with a few drawn people at data/occluded_duke, and one short epoch from scratch."""
+    """A copy of the project with a few rendered people at data/occluded_duke, and one short epoch from scratch."""
     folder = tmp_path_factory.mktemp("mission")
     for name in (*COPIED, "resources"):
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -76,7 +76,7 @@ def test_a_training_key_reruns_training_and_what_follows(workflow):
         ("threshold: 0.5 #", "threshold: 0.6 #", AFTER_LABELS),
         ("queries: 8", "queries: 9", {"rank", "account"}),
         ("images: 8\n", "images: 9\n", {"attention", "account"}),
-        ("title: Synthetic people", "title: Drawn people", TABLE),
+        ("title: Synthetic people", "title: Rendered people", TABLE),
         (
             "no_visibility: { embeddings: [foreground, parts]",
             "no_visibility: { embeddings: [parts]",

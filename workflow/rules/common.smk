@@ -103,7 +103,7 @@ def rendered(file):
 
 
 def labels_of(wildcards, ending=".h5"):
-    """A dataset's labels in the part scheme that the model knows, or the file beside them with this ending."""
+    """A dataset's labels in the part scheme that the model knows, or the file next to them with this ending."""
     return f"results/{wildcards.dataset}/parsing/{CONFIG.scheme_of(wildcards.model, wildcards.dataset)}{ending}"
 
 

@@ -6,7 +6,7 @@
 #   results/{dataset}/{model}/metrics.json                mean and spread over the dataset's seeds
 #   results/{dataset}/{model}/pack/                       weights, configuration, model card: what leaves the workflow
 #   results/{dataset}/{model}/ranking.png, .csv           queries with their first gallery images
-#   results/{dataset}/{model}/attention.png               labels beside attention maps
+#   results/{dataset}/{model}/attention.png               labels next to attention maps
 # Pictures show the dataset's first seed.
 from reid.config.stages import AttentionConfig, EmbedConfig, EvaluateConfig, PackConfig, RankConfig, SummariseConfig
 from reid.report.targets import metrics_of_seeds

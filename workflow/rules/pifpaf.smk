@@ -1,4 +1,4 @@
-# Contract: drawn people with known keypoints -> a PifPaf network of our own.
+# Contract: rendered people with known keypoints -> a PifPaf network of our own.
 #   results/{dataset}/source/index.csv, truth.h5 of pifpaf.*.train_on and validate_on
 #   results/pifpaf/{pifpaf}/checkpoint.safetensors, checkpoint.json (its quality)
 # Asked for by name, or where pifpaf.*.weights points at such a checkpoint; the others are files of the user's.

@@ -1,4 +1,4 @@
-# Contract: what is measured -> the paper's tables, published rows beside ours, and what people look at beside them
+# Contract: what is measured -> the paper's tables, published rows next to ours, and what people look at besides them
 # (snakemake --report gathers it).
 #   results/{dataset}/{model}/training.svg         losses by epoch, all seeds
 #   results/{dataset}/{model}/metrics.json of every row of tables.* whose datasets and weights are at hand

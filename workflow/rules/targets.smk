@@ -1,4 +1,4 @@
-# The last file: whether the names in the files that somebody asked for are names of the configuration. No rules.
+# The last file: whether the names in the requested files are names of the configuration. No rules.
 # Snakemake tells a Snakefile its targets when it is too late; a word of the command line that looks like a file of a
 # rule, but for a name, is one.
 from snakemake.io import strip_wildcard_constraints

@@ -21,7 +21,7 @@ NO_FILE = "it is a broken link, a pipe or a device"
 def images_below(root: Path, folder: str = "") -> list[str]:
     """Keys of all images in `folder` of the root and its subfolders, sorted; other files are passed over.
 
-    An image is what has an ending that Pillow reads and is not hidden: macOS leaves ._NAME.jpg beside copied ones.
+    An image is what has an ending that Pillow reads and is not hidden: macOS leaves ._NAME.jpg next to copied ones.
     Raises UserError if there is none, for a name that cannot be printed, for a link to a folder, which could lead
     anywhere, for a folder that cannot be listed and for an image that is no file.
     """

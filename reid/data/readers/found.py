@@ -28,7 +28,7 @@ class Found(NamedTuple):
     identity: str | None  # None = distractor, or junk
     camera: str | None  # None = unknown
     split_name: str = ""  # what the dataset writes for the split
-    junk: bool = False  # takes no part in anything
+    junk: bool = False  # ignored throughout
 
 
 def found(key: str, said: Mapping[str, str | None], options: Options, where: str, name: str) -> Found:
@@ -42,7 +42,7 @@ def found(key: str, said: Mapping[str, str | None], options: Options, where: str
     if is_missing(identity) and not junk and not distractor:
         raise UserError(
             f"{where}: its identity is {repr(identity) if identity else 'empty'}, as of a value that is missing; fill "
-            f"it in, or set datasets.{name}.options.distractor_identity (in the gallery, but nobody who is searched "
+            f"it in, or set datasets.{name}.options.distractor_identity (in the gallery, but no person who is searched "
             "for) or .junk_identity (left out) to ''"
         )
     return Found(

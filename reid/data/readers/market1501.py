@@ -21,7 +21,7 @@ PATTERN = "IDENTITY_cCAMERA_… as in 0002_c1s1_000451_03.jpg or 0005_c2_f004698
 
 
 def read_market1501(root: Path, wanted: Iterable[str], distractors: str | None, name: str) -> list[Name]:
-    """All images of the `wanted` splits, and those of the folder of `distractors`, who are gallery images of nobody.
+    """All images of the `wanted` splits, and those of the folder of `distractors`, gallery images of no identity.
 
     `name` is the dataset's entry in config.yaml. Raises UserError for a missing or empty folder and for a wrong name.
     """

@@ -20,7 +20,7 @@ def read_names(root: Path, options: Options, name: str) -> list[Found]:
         matched = pattern.fullmatch(_without_ending(key))
         if matched is None:
             raise UserError(
-                f"{key!r}: does not match datasets.{name}.options.pattern as a whole ({options.pattern}); mend the "
+                f"{key!r}: does not match datasets.{name}.options.pattern as a whole ({options.pattern}); fix the "
                 "pattern, or move the file out of the dataset"
             )
         images.append(found(key, matched.groupdict(), options, repr(key), name))
@@ -42,7 +42,7 @@ def read_folders(root: Path, options: Options, name: str) -> list[Found]:
     if of_splits and len(of_splits) < len(tops):
         other = next(top for top in tops if top not in of_splits)
         raise UserError(
-            f"{root}: {of_splits[0]!r} is a split, but {other!r} beside it is none of {', '.join(SPLITS)}; rename it, "
+            f"{root}: {of_splits[0]!r} is a split, but {other!r} next to it is none of {', '.join(SPLITS)}; rename it, "
             "or move it out of the dataset"
         )
     return [_in_folders(key, bool(of_splits), options, name) for key in keys]
@@ -58,7 +58,7 @@ def _in_folders(key: str, with_split: bool, options: Options, name: str) -> Foun
         if matched is None:
             raise UserError(
                 f"{key!r}: {_without_ending(rest)!r} does not match datasets.{name}.options.pattern as a whole "
-                f"({options.pattern}); mend the pattern, or rename the file"
+                f"({options.pattern}); fix the pattern, or rename the file"
             )
         said["camera"] = matched["camera"]
     return found(key, said, options, repr(key), name)

@@ -1,4 +1,4 @@
-"""The picture of labels beside learned attention, as the second row of Figure 1."""
+"""The picture of labels next to learned attention, as the second row of Figure 1."""
 
 from pathlib import Path
 

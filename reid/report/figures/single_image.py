@@ -20,7 +20,7 @@ SCORES = 18  # pixels
 
 
 @dataclass(frozen=True)
-class Seen:
+class Prediction:
     """What a model makes of an image: `attention` [K + 1, h, w], and of its parts `visible` and largest `score` [K]."""
 
     image: ImageRow
@@ -29,20 +29,20 @@ class Seen:
     score: np.ndarray
 
 
-def stored(image: ImageRow, split: StoredSplit, number: int) -> Seen:
+def stored(image: ImageRow, split: StoredSplit, number: int) -> Prediction:
     """What the embeddings hold of image `number` of query or gallery."""
     parts = slice(len(HOLISTIC), None)
-    return Seen(image, split.attention(number), split.visibility[number, parts], split.score[number, parts])
+    return Prediction(image, split.attention(number), split.visibility[number, parts], split.score[number, parts])
 
 
-def computed(image: ImageRow, batch: Split, number: int) -> Seen:
+def computed(image: ImageRow, batch: Split, number: int) -> Prediction:
     """What a network has just made of image `number` of a batch."""
     parts = slice(len(HOLISTIC), None)
     attention = batch.attention[number].astype(np.float32) / 255
-    return Seen(image, attention, batch.visibility[number, parts], batch.score[number, parts])
+    return Prediction(image, attention, batch.visibility[number, parts], batch.score[number, parts])
 
 
-def portrait(seen: Seen, label_map: np.ndarray, root: Path, parts: list[str]) -> Image.Image:
+def image_card(seen: Prediction, label_map: np.ndarray, root: Path, parts: list[str]) -> Image.Image:
     """A strip: the image, its labels [h, w], the winning attention, and each part's map with its largest value."""
     image = seen.image
     shown = tiles(root / image.key, label_map, seen.attention, seen.visible)
@@ -60,7 +60,7 @@ def portrait(seen: Seen, label_map: np.ndarray, root: Path, parts: list[str]) ->
     return page
 
 
-def searched_for(file: Embeddings, split: StoredSplit) -> Embeddings:
+def with_queries(file: Embeddings, split: StoredSplit) -> Embeddings:
     """The same embeddings with the images of `split` in the place of the queries."""
     other = copy(file)
     other.query = split
@@ -73,12 +73,12 @@ def ranking(file: Embeddings, number: int, matching: Matching, root: Path) -> Im
     try:
         found = retrieve(file, matching, FIRST, np.array([number]))
     except UserError as error:
-        return remark(f"no ranking: {error}")
+        return text_banner(f"no ranking: {error}")
     rows = figure.rows(number, found, 0, "all parts together", figure.parts_of(found, 0))
     return sheet([rows], figure.colours(found))
 
 
-def remark(text: str) -> Image.Image:
+def text_banner(text: str) -> Image.Image:
     """A line of text."""
     page = Image.new("RGB", (2 * GAP + int(font(13).getlength(text)), 2 * TITLE), PAPER)
     ImageDraw.Draw(page).text((GAP, TITLE // 2), text, INK, font(13))

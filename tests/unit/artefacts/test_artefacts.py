@@ -75,7 +75,7 @@ def test_the_file_that_another_process_writes_is_left_alone(tmp_path):
         ('{"root": "x", "images": 1, "foo": 1}', "error: --config: foo: unknown key"),
         (
             '{"root": "x", "images": "3e0"}',
-            "error: --config: images: Input should be a valid integer, but '3e0' is a text",
+            "error: --config: images: Input should be a valid integer, but '3e0' is a string",
         ),
         ("{", "error: --config: Invalid JSON"),
     ],

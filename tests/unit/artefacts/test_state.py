@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from artefacts.command import refused_by_disk
+from artefacts.command import os_error_in_chain
 from artefacts.files import write_text
 from artefacts.state import KEPT, State, working_state
 
@@ -105,4 +105,4 @@ def test_a_disk_that_fails_does_not_start_the_work_over(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "load", failing)
     with pytest.raises(OSError, match="Input/output error") as error:
         State(tmp_path / "state", "30 epochs").load()
-    assert refused_by_disk(error.value) == "a file: Input/output error"
+    assert os_error_in_chain(error.value) == "a file: Input/output error"

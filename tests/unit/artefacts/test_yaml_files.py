@@ -12,7 +12,7 @@ from tests.workflow.conftest import PROJECT
     [
         (
             b"models:\n  x: {a: 1\n  y: 2\n",
-            "line 3: is no YAML: did not find expected ',' or '}'; mend this line or one above",
+            "line 3: is no YAML: did not find expected ',' or '}'; fix this line or one above",
         ),
         (b"models:\n  x: 1\n\ty: 2\n", "line 3: is no YAML: found "),
         (b"models:\n  x: 1\n y: 2\n", "line 3: is no YAML: did not find expected key"),

@@ -72,7 +72,7 @@ def test_another_policy_picks_another_person(crowd):
         ("key,x,y\na.jpg,1,2\na.jpg,,\n", r"targets\.csv, line 3: a\.jpg is listed twice"),
         ("key,x,y\nd.jpg,1,2\n", r"targets\.csv: d\.jpg: the dataset has no such image"),
         ("key,x,y\na.jpg,33,2\n", r"targets\.csv: a\.jpg: \(33, 2\) lies outside of this image of 32x64"),
-        ("key,x,y\nc.jpg,3,2\n", r"targets\.csv: c\.jpg: nobody was found in this image; remove the line"),
+        ("key,x,y\nc.jpg,3,2\n", r"targets\.csv: c\.jpg: no person was found in this image; remove the line"),
     ],
 )
 def test_a_wrong_table_is_refused_by_its_line(crowd, capsys, table, says):

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from artefacts.state import locked
-from parsing.pifpaf.extraction import Finder
+from parsing.pifpaf.extraction import FieldExtractor
 from parsing.stages import fields as stage
 from parsing.store import FieldFile
 from tests.conftest import PROJECT
@@ -53,8 +53,8 @@ def seen(monkeypatch) -> list[str]:
 
 def watch(monkeypatch: pytest.MonkeyPatch, look: Callable[[list], object]) -> None:
     """Have `look` called with every batch before the network gets it."""
-    find_batch = Finder.__call__
-    monkeypatch.setattr(Finder, "__call__", lambda finder, batch: (look(batch), find_batch(finder, batch))[1])
+    find_batch = FieldExtractor.__call__
+    monkeypatch.setattr(FieldExtractor, "__call__", lambda finder, batch: (look(batch), find_batch(finder, batch))[1])
 
 
 def must_be_as_from_nothing(folder: Path, again: str, **changes: object) -> None:
@@ -193,12 +193,12 @@ from pathlib import Path
 from parsing.pifpaf import workers
 from tests.labelling import find
 folder, survivors = Path(sys.argv[1]), int(sys.argv[2])
-class Dying(workers.Keeper):
+class Dying(workers.BatchCache):
     def __call__(self, batch):
         if len(list((folder / "state").glob("*/*.h5"))) == survivors:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().__call__(batch)
-workers.Keeper = Dying
+workers.BatchCache = Dying
 find(folder, "again.h5")
 """
 

@@ -17,7 +17,7 @@ from parsing.config import Checkpoint, Scheme
 from parsing.labels.label_maps import MaskMaker
 from parsing.pifpaf import network as pifpaf
 from parsing.pifpaf import workers
-from parsing.pifpaf.extraction import FAINT, NOISE, Finder, Job, relative, without_noise
+from parsing.pifpaf.extraction import FAINT, NOISE, ExtractionJob, FieldExtractor, relative, without_noise
 from parsing.schemes import part_scheme
 from parsing.store import FieldFile
 from tests.labelling import FIVE, GRID, LABELS, SIZE, find, merge, noise_image, skeleton, stage, write_manifest
@@ -173,8 +173,8 @@ def test_skeletons_lie_where_the_decoder_put_them_less_the_padding():
 
 
 def test_the_order_of_a_batch_does_not_matter(folder):
-    job = Job(folder / "images", folder / "net.safetensors", Checkpoint(weights="", size=SIZE), 4)
-    finder = Finder(job)
+    job = ExtractionJob(folder / "images", folder / "net.safetensors", Checkpoint(weights="", size=SIZE), 4)
+    finder = FieldExtractor(job)
     sources = [
         Source(key, hashlib.sha256((folder / "images" / key).read_bytes()).hexdigest())
         for key in FieldFile(folder / "all.h5").keys[:4]

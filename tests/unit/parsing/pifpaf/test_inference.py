@@ -85,7 +85,7 @@ def in_float32(network: torch.nn.Module) -> torch.nn.Module:
 
 
 def confidence_difference(people: People, count: int, precision: str, reference) -> float:
-    """Largest difference that `precision` makes to the shipped network's confidences of `count` drawn people."""
+    """Largest difference that `precision` makes to the shipped network's confidences of `count` rendered people."""
     from artefacts.manifest import read_sources
     from parsing.pifpaf.extraction import load
 

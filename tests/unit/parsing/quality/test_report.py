@@ -1,4 +1,4 @@
-"""The quality report and its contact sheet, on drawn people whose labels are known to be right or wrong."""
+"""The quality report and its contact sheet, on rendered people whose labels are known to be right or wrong."""
 
 import csv
 import json

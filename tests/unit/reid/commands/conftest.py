@@ -1,4 +1,4 @@
-"""A pack of random weights and a folder of drawn people, for the commands."""
+"""A pack of random weights and a folder of rendered people, for the commands."""
 
 import shutil
 

@@ -22,7 +22,7 @@ from reid.embeddings.extract import embed
 from reid.embeddings.store import HOLISTIC, reading, writing
 from reid.report.figures.attention import CELL, COLUMNS
 from reid.report.figures.ranking_sheet import GAP, RIGHT, TITLE, WRONG
-from reid.report.figures.single_image import searched_for
+from reid.report.figures.single_image import with_queries
 from tests.people import COARSE, People
 
 PROJECT = Path(__file__).resolve().parents[4]
@@ -91,7 +91,7 @@ def test_images_of_gallery_and_training_are_shown_too(folder):
 
 def test_a_gallery_image_is_searched_for_like_a_query(folder):
     with reading(folder / "results/people/tiny/seed1/embeddings.h5") as file:
-        swapped = searched_for(file, file.gallery)
+        swapped = with_queries(file, file.gallery)
         assert swapped.query.key == swapped.gallery.key == file.gallery.key
         assert file.query.key != file.gallery.key
 

@@ -9,19 +9,19 @@ from artefacts.imagenet import IMAGENET_COLOUR
 from parsing.schemes import BACKGROUND, UNKNOWN
 from reid.config.root import Augmentation
 from reid.data.augmentation import (
+    AugmentParams,
     Box,
-    Placement,
+    apply_to_confidences,
+    apply_to_image,
+    apply_to_labels,
     draw_erased_box,
-    draw_placement,
-    place_confidences,
-    place_image,
-    place_labels,
+    sample_augmentation,
     source_cells,
 )
 
 SIZE, GRID = (64, 32), (16, 8)  # of images, and of their label maps, in most tests
 MIRRORED = [0, 2, 1, 3]  # labels 1 and 2 are left and right
-AS_IT_IS, FLIP = Placement(False, 0, 0, None), Placement(True, 0, 0, None)
+AS_IT_IS, FLIP = AugmentParams(False, 0, 0, None), AugmentParams(True, 0, 0, None)
 SIZES = [
     ((256, 128), (64, 32)), ((128, 64), (32, 16)), ((384, 128), (96, 32)),  # maps of the very image
     ((128, 64), (64, 32)), ((384, 128), (64, 32)), ((256, 128), (32, 16)),  # and of another size of it
@@ -30,7 +30,7 @@ SIZES = [
 
 def placed_image(image, placement):
     out = np.zeros_like(image)
-    place_image(image, placement, out)
+    apply_to_image(image, placement, out)
     return out
 
 
@@ -58,7 +58,7 @@ def augmented(pixels, placement, hidden=BACKGROUND):
 
 
 def placed_labels(labels, size, placement, mirrored=(0,)):
-    return place_labels(labels, source_cells(size, labels.shape, placement), placement.flipped, list(mirrored))
+    return apply_to_labels(labels, source_cells(size, labels.shape, placement), placement.flipped, list(mirrored))
 
 
 def picture_and_labels(seed):
@@ -68,12 +68,12 @@ def picture_and_labels(seed):
 
 
 placements = st.builds(
-    Placement,
+    AugmentParams,
     flipped=st.booleans(),
     down=st.integers(-8, 8),
     right=st.integers(-8, 8),
     erased=st.none() | st.builds(Box, st.integers(0, 30), st.integers(0, 15), st.integers(1, 34), st.integers(1, 17)),
-    light=st.none(),
+    color_jitter=st.none(),
 )
 
 
@@ -102,7 +102,7 @@ def test_placed_labels_agree_with_pixels(placement, seed):
 def test_every_shift_agrees_with_pixels(size, grid, flipped):
     labels = np.random.default_rng(0).integers(0, UNKNOWN, grid, dtype=np.uint8)
     for shift in range(-10, 11):
-        placement = Placement(flipped, shift, -shift, None)
+        placement = AugmentParams(flipped, shift, -shift, None)
         expected = at_the_centres(augmented(enlarged(labels, size), placement), flipped)
         assert np.array_equal(placed_labels(labels, size, placement), expected), shift
 
@@ -114,7 +114,7 @@ def test_no_label_covers_more_of_a_cell_than_its_own(size, grid, axis, flipped):
     """Holds whichever of the pixels at a centre is taken; every row, or column, of cells has a label of its own."""
     labels = np.indices(grid)[axis].astype(np.uint8) + 1
     for shift in range(-10, 11):
-        placement = Placement(flipped, *((shift, 0) if axis == 0 else (0, shift)), None)
+        placement = AugmentParams(flipped, *((shift, 0) if axis == 0 else (0, shift)), None)
         across = np.moveaxis(augmented(enlarged(labels, size), placement), axis, 0)[:, 0].reshape(-1, 4)
         own = np.moveaxis(placed_labels(labels, size, placement), axis, 0)[:, 0]
         for pixels, label in zip(across, own, strict=True):
@@ -128,7 +128,7 @@ def test_a_shift_neither_drops_nor_doubles_cells(size, flipped):
     count = size[1] // 4
     labels = np.tile(np.arange(1, count + 1, dtype=np.uint8), (size[0] // 4, 1))
     for shift in range(-10, 11):
-        (shown,) = np.unique(placed_labels(labels, size, Placement(flipped, 0, shift, None)), axis=0)
+        (shown,) = np.unique(placed_labels(labels, size, AugmentParams(flipped, 0, shift, None)), axis=0)
         shown = shown[shown != BACKGROUND].astype(int)
         assert (np.diff(shown) == (-1 if flipped else 1)).all(), shift
         assert len(shown) in (count - abs(shift) // 4, count - (abs(shift) + 3) // 4), shift
@@ -142,7 +142,7 @@ def test_a_flip_reverses_the_columns_and_swaps_the_parts(size, grid):
     assert np.array_equal(placed_labels(placed_labels(still, size, FLIP, MIRRORED), size, FLIP, MIRRORED), still)
     one_hot = np.stack([labels == label for label in (1, 2, 3)]).astype(np.uint8)
     still, turned = (
-        place_confidences(one_hot, source_cells(size, grid, placement), placement.flipped, MIRRORED)
+        apply_to_confidences(one_hot, source_cells(size, grid, placement), placement.flipped, MIRRORED)
         for placement in (AS_IT_IS, FLIP)
     )
     assert np.array_equal(turned, still[[1, 0, 2], :, ::-1])
@@ -159,7 +159,7 @@ def test_a_cell_is_erased_with_its_centre():
 def test_without_augmentation_nothing_changes():
     picture, labels = picture_and_labels(0)
     assert np.array_equal(placed_image(picture, AS_IT_IS), picture)
-    assert np.array_equal(place_labels(labels, source_cells(SIZE, GRID, AS_IT_IS), False, MIRRORED), labels)
+    assert np.array_equal(apply_to_labels(labels, source_cells(SIZE, GRID, AS_IT_IS), False, MIRRORED), labels)
 
 
 @given(st.integers(-9, 9), st.integers(-9, 9), st.booleans())
@@ -168,13 +168,13 @@ def test_crop_and_flip_are_those_of_the_padded_image(down, right, flipped):
     turned = image[:, ::-1] if flipped else image
     padded = np.pad(turned, ((9, 9), (9, 9), (0, 0)))
     expected = padded[9 + down : 9 + down + SIZE[0], 9 + right : 9 + right + SIZE[1]]
-    assert np.array_equal(placed_image(image, Placement(flipped, down, right, None)), expected)
+    assert np.array_equal(placed_image(image, AugmentParams(flipped, down, right, None)), expected)
 
 
 def test_unknown_maps_stay_unknown():
     labels = np.full(GRID, UNKNOWN, np.uint8)
-    placement = Placement(True, 7, -7, Box(0, 0, 30, 20))
-    assert (place_labels(labels, source_cells(SIZE, GRID, placement), True, MIRRORED) == UNKNOWN).all()
+    placement = AugmentParams(True, 7, -7, Box(0, 0, 30, 20))
+    assert (apply_to_labels(labels, source_cells(SIZE, GRID, placement), True, MIRRORED) == UNKNOWN).all()
 
 
 @given(placements, st.integers(0, 1000))
@@ -182,8 +182,8 @@ def test_confidences_move_like_labels(placement, seed):
     labels = np.random.default_rng(seed).integers(0, 4, GRID, dtype=np.uint8)
     one_hot = np.stack([255 * (labels == label) for label in (1, 2, 3)]).astype(np.uint8)
     cells = source_cells(SIZE, GRID, placement)
-    placed = place_labels(labels, cells, placement.flipped, MIRRORED)
-    moved = place_confidences(one_hot, cells, placement.flipped, MIRRORED)
+    placed = apply_to_labels(labels, cells, placement.flipped, MIRRORED)
+    moved = apply_to_confidences(one_hot, cells, placement.flipped, MIRRORED)
     assert np.array_equal(moved, np.stack([255 * (placed == label) for label in (1, 2, 3)]))
 
 
@@ -210,7 +210,7 @@ def test_the_erased_box_is_that_of_zhong_et_al(seed):
 
 def test_probabilities_are_kept():
     rng, wanted = np.random.default_rng(0), Augmentation(padding=10, flip=0.3, erasing=0.5)
-    drawn = [draw_placement((256, 128), wanted, rng) for _ in range(3000)]
+    drawn = [sample_augmentation((256, 128), wanted, rng) for _ in range(3000)]
     assert np.mean([one.flipped for one in drawn]) == pytest.approx(0.3, abs=0.03)
     assert np.mean([one.erased is not None for one in drawn]) == pytest.approx(0.5, abs=0.03)
     shifts = np.array([(one.down, one.right) for one in drawn])

@@ -1,4 +1,4 @@
-"""What a folder holds beside the images that are read, and what its names of splits are taken for, is said."""
+"""What a folder holds besides the images that are read, and what its names of splits are taken for, is said."""
 
 import os
 import re
@@ -8,7 +8,7 @@ import pytest
 
 from reid.config.stages import ProtocolConfig
 from reid.data.folder import read_folder_record
-from reid.data.protocol import problems, reaches
+from reid.data.protocol import count_positives, problems
 from reid.report.protocol import report
 from tests.datasets import KINDS, put, read
 
@@ -81,7 +81,7 @@ def test_a_test_half_without_queries_is_divided_and_the_report_says_so(tmp_path)
     )
     (tmp_path / "own/Thumbs|.db").touch()
     read(tmp_path / "own", tmp_path, reader="names", options={"pattern": VERI_NAMES})
-    reach, folder = reaches(rows), read_folder_record(tmp_path / "folder.json")
+    reach, folder = count_positives(rows), read_folder_record(tmp_path / "folder.json")
     config = ProtocolConfig(name="own", allow=[], unreadable="fail")
     text = re.sub(" +", " ", report(config, rows, reach, problems(rows, reach), folder))
     assert "| `image_test` | gallery | 6 |\n| `image_test` | query | 6 |\n| `image_train` | train | 8 |" in text

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid.config.dataset import Division
-from reid.data.protocol import problems, reaches
+from reid.data.protocol import count_positives, problems
 from reid.data.readers.division import divided
 from reid.data.readers.found import Found
 from reid.data.readers.names import numbered
@@ -216,8 +216,8 @@ def test_a_new_identity_leaves_most_others_where_they_were():
 
 def test_drawn_splits_have_no_finding_but_what_is_not_known(tmp_path):
     rows = read(put(tmp_path / "shop", SHOP), tmp_path, reader="names", options={"pattern": PATTERN})
-    assert problems(rows, reaches(rows)) == []
+    assert problems(rows, count_positives(rows)) == []
     plain = read(
         put(tmp_path / "plain", [f"{who}/{n}.jpg" for who in "abcd" for n in range(4)]), tmp_path, reader="folders"
     )
-    assert [problem.name for problem in problems(plain, reaches(plain))] == ["no_cameras"]
+    assert [problem.name for problem in problems(plain, count_positives(plain))] == ["no_cameras"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from artefacts.errors import UserError
 from artefacts.manifest import ImageRow, read_manifest, write_manifest
 from reid.config.stages import ProtocolConfig
-from reid.data.protocol import problems, reaches
+from reid.data.protocol import count_positives, problems
 from reid.evaluation.ranking import protocol
 from reid.report.protocol import code, report
 from tests.people import stage
@@ -43,7 +43,7 @@ GOOD = [row("q1"), *GALLERY, *TRAIN]
 )
 def test_what_is_wrong_is_found(more, name, cases):
     rows = sorted([*GOOD, *more])
-    found = {problem.name: problem.cases for problem in problems(rows, reaches(rows))}
+    found = {problem.name: problem.cases for problem in problems(rows, count_positives(rows))}
     assert found.pop(name) == cases
     assert set(found) <= {"unreadable", "contradictions"}
 
@@ -59,23 +59,23 @@ def test_what_is_wrong_is_found(more, name, cases):
 )
 def test_what_does_no_harm_is_not_reported(more):
     rows = sorted([*GOOD, *more, row("g", "gallery", 1, 1)])
-    assert problems(rows, reaches(rows)) == []
+    assert problems(rows, count_positives(rows)) == []
 
 
 def test_cameras_that_are_not_known_are_reported():
     rows = [one._replace(camera_name="") for one in [row("q1"), row("g1", "gallery", 1, 2), row("g2", "gallery", 2, 2)]]
-    (problem,) = problems(rows, reaches(rows))
+    (problem,) = problems(rows, count_positives(rows))
     assert (problem.name, problem.cases) == ("no_cameras", ["q1"])
 
 
 def test_known_cameras_that_never_meet_are_no_finding():
     rows = [row("q1"), row("g1", "gallery", 1, 2)]
-    assert problems(rows, reaches(rows)) == []
+    assert problems(rows, count_positives(rows)) == []
 
 
 def test_a_good_dataset_has_no_finding(people):
     rows = read_manifest(people.manifest)
-    assert problems(rows, reaches(rows)) == []
+    assert problems(rows, count_positives(rows)) == []
 
 
 images = st.lists(st.tuples(st.sampled_from(["query", "gallery"]), st.integers(0, 3), st.integers(1, 3)), max_size=30)
@@ -90,7 +90,7 @@ def test_right_answers_are_those_of_the_evaluation(drawn):
         for name in ("identity", "camera")
         for part in (query, gallery)
     ]
-    expected = [one.positives for one in reaches(rows)]
+    expected = [one.positives for one in count_positives(rows)]
     try:
         assert protocol(*columns).positives.tolist() == expected
     except UserError:
@@ -98,11 +98,11 @@ def test_right_answers_are_those_of_the_evaluation(drawn):
 
 
 def test_unreadable_images_are_not_within_reach():
-    (reach,) = reaches(
+    (reach,) = count_positives(
         [row("q"), row("a", "gallery", 1, 2), row("b", "gallery", 1, 3, width=0), row("c", "gallery", 1, 1)]
     )
     assert (reach.positives, reach.left_out) == (1, 1)
-    assert reaches([row("q", width=0)]) == []
+    assert count_positives([row("q", width=0)]) == []
 
 
 def shown(markdown: str) -> str:
@@ -131,7 +131,7 @@ def test_no_name_becomes_markup(text):
 
 def test_the_report_says_what_is_wrong_and_how_to_go_on():
     rows = sorted([*GOOD, *(row(f"q|{number:02d}", identity=3) for number in range(12))])
-    found = rows, reaches(rows), problems(rows, reaches(rows))
+    found = rows, count_positives(rows), problems(rows, count_positives(rows))
     text = report(ProtocolConfig(name="own", allow=[], unreadable="fail"), *found)
     assert "### absent: stops the workflow" in text
     assert "Queries of people whom the gallery does not show: 12." in text

@@ -1,4 +1,4 @@
-"""Test images that cannot be read take no part, and the metrics say how many they are."""
+"""Test images that cannot be read are ignored, and the metrics say how many they are."""
 
 import json
 
@@ -30,4 +30,4 @@ def test_unreadable_test_images_are_counted_in_the_metrics(people, config, tmp_p
     counts = json.loads((tmp_path / "m.json").read_text())["results"]["global"]["counts"]
     assert (counts["queries"], counts["queries_unreadable"]) == (11, 1)
     assert (counts["gallery"], counts["gallery_unreadable"]) == (13, 3)
-    assert "1 queries and 3 gallery images could not be read and take no part" in capsys.readouterr().out
+    assert "1 queries and 3 gallery images could not be read and are ignored" in capsys.readouterr().out

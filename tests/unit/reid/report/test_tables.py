@@ -1,4 +1,4 @@
-"""Tables: means, spreads and run counts as worked out by hand, beside the paper's numbers."""
+"""Tables: means, spreads and run counts as worked out by hand, next to the paper's numbers."""
 
 import csv
 import io
@@ -139,10 +139,10 @@ def test_published_rows_are_compared_with_the_published_reference():
 
 def test_what_is_missing_is_said():
     table = Table(title="One", rows=ROWS[:1])
-    assert "Not run for want of data/occluded_duke, data/a.pth." in markdown(
+    assert "Not run, missing: data/occluded_duke, data/a.pth." in markdown(
         table, [], ["data/occluded_duke", "data/a.pth"]
     )
-    assert "for want" not in markdown(table, [], [])
+    assert "missing" not in markdown(table, [], [])
 
 
 def test_published_rows_stand_first():

@@ -103,7 +103,7 @@ def test_the_files_behind_a_cell_are_of_the_dataset_that_trains_and_of_the_one_t
     files += [f"{tested}/learned/seed{seed}/{name}.json" for seed in (1, 2) for name in ("default", "parts")]
     files += [f"{tested}/learned/{name}" for name in ("metrics.json", "ranking.png")]
     assert targets.files_behind(config, "t") == files
-    put(LABELS[1])  # so that attention can be drawn beside them
+    put(LABELS[1])  # so that attention can be drawn besides them
     assert targets.files_behind(config, "t") == [*files, f"{tested}/learned/attention.png"]
     assert targets.weights_behind(config, "t") == [BACKBONE]
 

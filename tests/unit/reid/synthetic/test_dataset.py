@@ -1,4 +1,4 @@
-"""Drawn people: the same every time, in the Market-1501 layout, with a truth that agrees with itself."""
+"""Rendered people: the same every time, in the Market-1501 layout, with a truth that agrees with itself."""
 
 import csv
 import json

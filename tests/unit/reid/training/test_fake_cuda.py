@@ -8,7 +8,7 @@ from torch._subclasses.fake_tensor import DynamicOutputShapeException
 
 from reid.checkpoints.store import new_model
 from reid.config.root import Config, ModelEntry
-from reid.data.samples import TrainingBatch, normalised, shares
+from reid.data.samples import TrainingBatch, normalised, to_float
 from reid.embeddings.extract import measure
 from reid.embeddings.inference import make_ready
 from reid.losses.gilt import objective
@@ -53,7 +53,7 @@ def embed_a_batch(settings: ModelEntry) -> None:
     with fake_cuda() as mode:
         network = make_ready(fake_model(settings, mode), settings, CUDA)
         batch = fake_batch(settings)
-        found = measure(network, batch.images.to(CUDA), shares(batch.confidences, CUDA), settings)
+        found = measure(network, batch.images.to(CUDA), to_float(batch.confidences, CUDA), settings)
         assert {name: values.device for name, values in found.items()} == dict.fromkeys(found, CUDA)
         assert found["features"].shape == (BATCH, PARTS + 2, found["features"].shape[-1])
 
@@ -104,7 +104,7 @@ def test_every_model_trains_in_bfloat16_and_embeds(config):
 
 
 def terms_of(network: BPBReID, settings: ModelEntry, batch: TrainingBatch) -> dict[str, torch.Tensor]:
-    output = network(normalised(batch.images), shares(batch.confidences, batch.images.device))
+    output = network(normalised(batch.images), to_float(batch.confidences, batch.images.device))
     labels = None if batch.labels is None else labels_on_cells(batch.labels, output.attention.shape[-2:])
     rule = settings.loss.triplet_visibility
     visible = visible_parts(output.attention, rule) if rule else None

@@ -1,4 +1,4 @@
-"""What training offers beside the plain loop: several processes, averaged weights, less memory, a stop when asked."""
+"""What training offers besides the plain loop: several processes, averaged weights, less memory, a stop when asked."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Embedding a batch, and the picture of labels beside attention."""
+"""Embedding a batch, and the picture of labels next to attention."""
 
 import json
 
