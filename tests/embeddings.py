@@ -54,7 +54,9 @@ class Held:
 
 def held(query: Split, gallery: Split) -> SimpleNamespace:
     """Query and gallery in memory, as `reading` opens them from a file."""
-    return SimpleNamespace(names=NAMES, parts=NAMES[2:], query=Held(query), gallery=Held(gallery), provenance={})
+    return SimpleNamespace(
+        names=NAMES, parts=NAMES[2:], query=Held(query), gallery=Held(gallery), provenance={}, part_attention=None
+    )
 
 
 def write(path: Path, query: Split, gallery: Split) -> Path:

@@ -38,13 +38,15 @@ def pack_of(model: TrainedModel, settings: ModelInUse, matching: Matching, **des
         "parts": model.part_names,
         "use_bnneck_for": settings.use_bnneck_for,
         "visibility": settings.visibility,
-        "matching": matching,
         "channels": settings.head.reduction or model.network.backbone.channels,
     }
     try:
+        content["matching"] = matching.with_thresholds(model.part_attention)
         return Pack(**content, **described)
     except ValidationError as error:
         raise UserError(f"pack: {first_problem(error)}") from None
+    except ValueError as error:
+        raise UserError(f"pack: the model {error}; train it again, which measures it") from None
 
 
 def write_pack(folder: Path, network: BPBReID, pack: Pack, card: str) -> None:

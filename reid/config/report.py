@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, NotRequired
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator, with_config
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, model_validator, with_config
 from typing_extensions import TypedDict
 
 from artefacts.config import Count, Section, Share, named_once
@@ -30,16 +30,62 @@ class SingleShot(Section):
     seed: Annotated[int, Field(ge=0)]  # of the draw
 
 
+# Quantiles 0, 0.01, …, 1 of the largest attention of each part, in training images whose labels show the part; None
+# of a part that none shows.
+PartAttention = dict[str, Annotated[list[Share], Field(min_length=101, max_length=101)] | None]
+PART_ATTENTION = TypeAdapter(PartAttention | None)
+
+
+class PartThresholds(Section):
+    """A threshold of visibility for each part, in place of Eq. 4's one: one of the two, in either way.
+
+    Departs from the paper: lambda_v is the same for all parts there.
+    """
+
+    quantile: Share | None = None  # of the largest attention of parts that training labels show; less is not visible
+    values: dict[str, Share] | None = None  # by part
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "PartThresholds":
+        if (self.quantile is None) == (self.values is None):
+            raise ValueError("give `quantile`, or `values` by part")
+        return self
+
+
 class Matching(Section):
-    """How query and gallery features are compared (Eq. 9)."""
+    """How query and gallery features are compared (Eq. 9).
+
+    `visibility`: true compares mutually visible embeddings only; false sets every v to 1 (Table 2). `soft` departs from
+    the paper: v is a part's largest attention, and 1 of holistic embeddings, so that Eq. 9 weighs by v_q v_g.
+    """
 
     embeddings: Annotated[list[str], AfterValidator(named_once)]  # of Embedding, or names of single parts
-    visibility: bool  # compare mutually visible embeddings only; false sets every v to 1 (Table 2)
+    visibility: bool | Literal["soft"] | PartThresholds
     normalise: bool = False  # features to unit length first
     separately: bool = False  # report each embedding alone instead of their mean (Table 3)
     nothing_in_common: Literal["infinity", "largest_plus_one"] = "infinity"  # distance where no part is seen in both
     rerank: Rerank | None = None  # null = not, as in the paper (Section 4.1)
     single_shot: SingleShot | None = None  # rank-k as on CUHK03; null = the whole gallery
+
+    def with_thresholds(self, attention: PartAttention | None) -> "Matching":
+        """The same with values in place of the quantile of `visibility`, if it has one.
+
+        A part that no training label shows is never visible. Raises ValueError where `attention` is not known.
+        """
+        rule = self.visibility
+        if not isinstance(rule, PartThresholds) or rule.quantile is None:
+            return self
+        if not attention:
+            raise ValueError("has no attention of labelled training images for matchings.*.visibility.quantile")
+        values = {part: 1.0 if known is None else _quantile(known, rule.quantile) for part, known in attention.items()}
+        return self.model_copy(update={"visibility": PartThresholds(values=values)})
+
+
+def _quantile(known: list[float], share: float) -> float:
+    """Between the quantiles that are `known` at even steps from 0 to 1, linear."""
+    place = share * (len(known) - 1)
+    low = min(int(place), len(known) - 2)
+    return known[low] + (place - low) * (known[low + 1] - known[low])
 
 
 @with_config(ConfigDict(extra="forbid", strict=True))

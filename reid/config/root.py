@@ -79,6 +79,8 @@ class Config(LabelConfig):
         for name, matching in self.matchings.items():
             for embedding in matching.embeddings:
                 must_be_one_of(f"matchings.{name}.embeddings", embedding, known)
+            for part in getattr(matching.visibility, "values", None) or {}:
+                must_be_one_of(f"matchings.{name}.visibility.values", part, known)
         for name in self.models:
             if self.model(name).scheme:
                 must_be_one_of(f"models.{name}.scheme", self.model(name).scheme, self.schemes)

@@ -1,8 +1,9 @@
 """The file `embeddings.h5`: what a trained model makes of query and gallery images, and all that a comparison needs.
 
 Attributes `kind`, `schema`, and as JSON `names` (the E embeddings: global, foreground, then the K parts),
-`cells` (height and width of the attention maps) and `provenance`. Groups `query` and `gallery` hold the datasets of
-`FIELDS`. The concatenated embedding is not stored: it is the parts side by side.
+`cells` (height and width of the attention maps), `provenance` and, where the training measured it, `part_attention`
+(how strong the attention on parts in view is: `reid.config.report.PartAttention`). Groups `query` and `gallery` hold
+the datasets of `FIELDS`. The concatenated embedding is not stored: it is the parts side by side.
 """
 
 import json
@@ -25,6 +26,7 @@ from artefacts.hdf5 import (
     read_attribute,
     write_attribute,
 )
+from reid.config.report import PART_ATTENTION, PartAttention
 
 KIND, SCHEMA = "reid embeddings", 2
 WRITER = "embed"  # the stage
@@ -102,11 +104,18 @@ class Writer:
 
 
 @contextmanager
-def writing(path: Path, names: list[str], cells: tuple[int, int], provenance: dict) -> Iterator[Writer]:
+def writing(
+    path: Path,
+    names: list[str],
+    cells: tuple[int, int],
+    provenance: dict,
+    part_attention: PartAttention | None = None,
+) -> Iterator[Writer]:
     """A writer of `path`, which comes into being, whole, when the block ends without an error."""
     _check_names(names)
     with replacing(path) as temporary, create_hdf5(temporary) as file:
         described = {"kind": KIND, "schema": SCHEMA, "names": names, "cells": cells, "provenance": provenance}
+        described["part_attention"] = part_attention
         for name, value in described.items():
             write_attribute(file, name, value)
         writer = Writer(file, list(names), cells)
@@ -216,12 +225,14 @@ class Joined:
 
 
 class Embeddings:
-    """An open `embeddings.h5`: `names`, `parts`, `cells`, `provenance`, and the splits `query` and `gallery`."""
+    """An open `embeddings.h5`: its attributes, `parts`, and the splits `query` and `gallery`."""
 
     def __init__(self, file: h5py.File):
         self.names: list[str] = json.loads(read_attribute(file, "names"))
         self.cells: tuple[int, int] = tuple(json.loads(read_attribute(file, "cells")))
         self.provenance: dict = json.loads(read_attribute(file, "provenance"))
+        known = json.loads(read_attribute(file, "part_attention")) if "part_attention" in file.attrs else None
+        self.part_attention: PartAttention | None = PART_ATTENTION.validate_python(known)
         self.query, self.gallery = StoredSplit(file["query"]), StoredSplit(file["gallery"])
 
     @property

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from artefacts.errors import UserError
-from reid.config.root import Matching
+from reid.config.report import Matching, PartThresholds
 from reid.embeddings.store import HOLISTIC, Joined, StoredSplit
 
 UNDIVIDED = (*HOLISTIC, "concatenated")  # embeddings that are of no single part
@@ -105,17 +105,33 @@ def compared_columns(wanted: list[str], names: list[str]) -> dict[str, list[int]
     return columns
 
 
-def visibility_weights(split: StoredSplit, columns: dict[str, list[int]], rule: bool) -> np.ndarray:
-    """Visibility scores [N, P] of the P compared embeddings (Eq. 4), float32.
+def visibility_weights(
+    split: StoredSplit, columns: dict[str, list[int]], rule: bool | str | PartThresholds
+) -> np.ndarray:
+    """Visibility scores [N, P] of the P compared embeddings by a matching's `visibility`, float32, 0..1.
 
-    Holistic embeddings are always visible (v_g = v_f = v_c = 1, Section 3.2.2), and everything is where `rule` is false
-    (the row "w/o visibility scores" of Table 2).
+    Holistic embeddings are always visible (v_g = v_f = v_c = 1, Section 3.2.2). Raises UserError for a part without a
+    threshold where there are some.
     """
     weights = np.ones((len(split), len(columns)), np.float32)
-    parts = {place: column for place, (name, (column, *_)) in enumerate(columns.items()) if name not in UNDIVIDED}
-    if rule and parts:
-        weights[:, list(parts)] = split.visibility[:, list(parts.values())]
+    parts = {name: (place, column[0]) for place, (name, column) in enumerate(columns.items()) if name not in UNDIVIDED}
+    if not rule or not parts:
+        return weights
+    places, stored = map(list, zip(*parts.values(), strict=True))
+    if rule is True:
+        weights[:, places] = split.visibility[:, stored]
+    elif rule == "soft":
+        weights[:, places] = split.score[:, stored]
+    else:
+        weights[:, places] = split.score[:, stored] > _thresholds(rule, list(parts))
     return weights
+
+
+def _thresholds(rule: PartThresholds, parts: list[str]) -> np.ndarray:
+    for part in parts:
+        if part not in rule.values:
+            raise UserError(f"matchings: visibility.values has no threshold for {part!r}; give one for each part")
+    return np.array([rule.values[part] for part in parts], np.float32)
 
 
 def separated(matching: Matching, names: list[str]) -> dict[str, Matching]:

@@ -56,6 +56,7 @@ def retrieve(
     what the file or the matching lacks.
     """
     chosen = np.arange(len(file.query)) if chosen is None else chosen
+    matching = _with_thresholds(file, matching)
     pairs = _protocol(file, chosen)
     query, gallery = (compared(split, matching, file.names) for split in (file.query, file.gallery))
     distances = _distances(query, gallery, matching, chosen, compute)
@@ -90,6 +91,13 @@ def retrieve(
         roc=roc,
         single_shot=shots,
     )
+
+
+def _with_thresholds(file: Embeddings, matching: Matching) -> Matching:
+    try:
+        return matching.with_thresholds(file.part_attention)
+    except ValueError as error:
+        raise UserError(f"{file.query.path}: {error}; train the model again, which measures it") from None
 
 
 def _distances(

@@ -107,7 +107,8 @@ class Features:
         show: the geometric mean of its shares of what each shows. It is no Eq. 9 (docs/use.md says what it costs).
         """
         sides = [normalised(self._side(columns)) for columns in self.columns.values()]
-        vectors = np.stack(sides, axis=1) * self.visibility[:, :, None]
+        weights = compared(_Split(self), self.pack.matching, self.embedding_names).weights
+        vectors = np.stack(sides, axis=1) * weights[:, :, None]
         return normalised(vectors.reshape(len(self), vectors.shape[1] * vectors.shape[2])).astype(np.float32)
 
     def _side(self, columns: list[int]) -> np.ndarray:

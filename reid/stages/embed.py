@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     with torch.inference_mode():
         empty = torch.zeros(1, 3, *size, device=device), torch.zeros(1, len(trained.part_names), 1, 1, device=device)
         cells = tuple(network(*empty).attention.shape[-2:])
-    with writing(arguments.embeddings, names, cells, record) as writer:
+    with writing(arguments.embeddings, names, cells, record, trained.part_attention) as writer:
         for split, listed in rows.items():
             loader = embedding_loader(Path(settings.root), listed, size, BATCH, arguments.threads, labels)
             batches = -(-len(listed) // BATCH)

@@ -22,12 +22,15 @@ from artefacts.processor import compute_on
 from artefacts.provenance import provenance
 from artefacts.state import SUPERSEDED, State, fingerprint, working_state
 from parsing.store import LabelFile
-from reid.checkpoints.store import as_built, new_model, save_model
+from reid.checkpoints.store import as_built, new_model, save_model, trained_network
+from reid.config.report import PartAttention
 from reid.config.root import Head, Training
 from reid.config.stages import TrainConfig
 from reid.data.loading import training_loader
+from reid.model.bpbreid import BPBReID
 from reid.training.distributed import GRACE, run_in_processes
 from reid.training.loop import train
+from reid.training.part_attention import part_attention
 from reid.training.trackers import Watch, asked_for
 from reid.training.trainer import Trainer
 
@@ -106,8 +109,24 @@ def _run(arguments: argparse.Namespace, settings: TrainConfig) -> None:
             with replacing(arguments.history) as path:
                 pd.DataFrame(trained.history).to_csv(path, index=False)
             model = as_built(settings.model, network)
-            save_model(arguments.model, trained.weights, model, part_names, loader.identities, record)
+            used = trained_network(model, len(part_names), loader.identities, trained.weights)
+            known = _part_attention(used, arguments, settings, labels, accelerator.device)
+            save_model(arguments.model, trained.weights, model, part_names, loader.identities, record, known)
             state.finish(_outputs(arguments))
+
+
+def _part_attention(
+    network: BPBReID,
+    arguments: argparse.Namespace,
+    settings: TrainConfig,
+    labels: LabelFile | None,
+    device: torch.device,
+) -> PartAttention | None:
+    """How strong the trained network's attention on parts in view is; None of stripes, which nothing shows."""
+    if labels is None:
+        return None
+    rows = read_manifest(arguments.manifest, "train")
+    return part_attention(network, settings.model, Path(settings.root), rows, labels, device)
 
 
 def _accelerator(training: Training) -> Accelerator:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from artefacts.errors import UserError
 from reid.config.root import Matching
@@ -14,10 +15,14 @@ from reid.embeddings.store import reading
 from reid.evaluation import distance
 from reid.evaluation.distance import PartDistances, part_to_part_distance
 from reid.evaluation.matching import compared, compared_columns
+from reid.evaluation.retrieval import retrieve
 from reid.evaluation.tiles import Compute
-from tests.embeddings import NAMES, fabricate, write
+from tests.embeddings import NAMES, fabricate, held, write
 
 QUERY, GALLERY = fabricate(1, 9), fabricate(2, 700)
+FEW, SOME = fabricate(3, 12), fabricate(4, 40)
+for split in (FEW, SOME):
+    split.score[:3, 2:4] = 0
 BOTH = {"embeddings": ["foreground", "parts"], "visibility": True}
 
 
@@ -31,11 +36,15 @@ def by_the_formula(query, gallery, query_visible, gallery_visible):
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 4), st.integers(1, 5), st.integers(1, 6))
-def test_the_matrix_is_the_formula(seed, queries, images, parts, channels):
+@given(
+    st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 4), st.integers(1, 5), st.integers(1, 6), st.booleans()
+)
+def test_the_matrix_is_the_formula(seed, queries, images, parts, channels, soft):
     rng = np.random.default_rng(seed)
     query, gallery = rng.normal(size=(queries, parts, channels)), rng.normal(size=(images, parts, channels))
     query_seen, gallery_seen = (rng.random((count, parts)) < rng.random() for count in (queries, images))
+    if soft:
+        query_seen, gallery_seen = (seen * rng.random(seen.shape) for seen in (query_seen, gallery_seen))
     matrix = part_to_part_distance(query, gallery, query_seen, gallery_seen)
     for q in range(queries):
         for g in range(images):
@@ -111,6 +120,60 @@ def test_without_visibility_everything_counts(file):
     everything = [np.ones((len(split.key), 3), bool) for split in (QUERY, GALLERY)]
     expected = part_to_part_distance(QUERY.features[:, 2:], GALLERY.features[:, 2:], *everything)
     np.testing.assert_allclose(streamed(file, ["parts"], visibility=False)[0], expected, rtol=1e-5)
+
+
+def weighed(matching, weights):
+    """The matrix under a matching, and Eq. 9 of foreground and parts by a loop over pairs, at these scores."""
+    file = held(FEW, SOME)
+    distances = PartDistances(*(compared(split, matching, NAMES) for split in (file.query, file.gallery)))
+    expected = [
+        [by_the_formula(one[1:], other[1:], v, w) for other, w in zip(SOME.features, weights[1], strict=True)]
+        for one, v in zip(FEW.features, weights[0], strict=True)
+    ]
+    pairs = distances.pairs(*np.indices((len(FEW.key), len(SOME.key))).reshape(2, -1))
+    np.testing.assert_allclose(pairs.reshape(len(FEW.key), -1), expected, rtol=1e-5)
+    return distances.matrix(), np.array(expected)
+
+
+def test_soft_visibility_weighs_by_the_largest_attention():
+    """v of a part is its largest attention, v_f = 1 (Section 3.2.2). Where a score is 0, the part is not compared."""
+    weights = [np.c_[np.ones(len(split.key)), split.score[:, 2:]] for split in (FEW, SOME)]
+    matrix, expected = weighed(Matching(embeddings=["foreground", "parts"], visibility="soft"), weights)
+    np.testing.assert_allclose(matrix, expected, rtol=1e-5)
+    assert all((one == 0).any() for one in weights)
+    alike = [np.ones_like(one) for one in weights]
+    plain, _ = weighed(Matching(embeddings=["foreground", "parts"], visibility=False), alike)
+    assert np.abs(matrix / plain - 1).max() > 0.1
+
+
+@pytest.mark.parametrize("how", [{"quantile": 0.3}, {"values": {"head": 0.3, "torso": 0.15, "legs": 1.0}}], ids=str)
+def test_thresholds_of_single_parts(how):
+    """Of a quantile, from the attention that training measured: head 0 to 1, torso 0 to 0.5, legs never in view."""
+    known = {"head": np.linspace(0, 1, 101).tolist(), "torso": np.linspace(0, 0.5, 101).tolist(), "legs": None}
+    matching = Matching(embeddings=["foreground", "parts"], visibility=how).with_thresholds(known)
+    weights = [np.c_[np.ones(len(split.key)), split.score[:, 2:] > [0.3, 0.15, 1.0]] for split in (FEW, SOME)]
+    assert 0 < weights[1][:, 1].mean() < weights[1][:, 2].mean() < 1
+    assert not weights[1][:, 3].any()
+    matrix, expected = weighed(matching, weights)
+    np.testing.assert_allclose(matrix, expected, rtol=1e-5)
+
+
+def test_a_quantile_lies_between_those_that_are_known():
+    known = {"head": np.linspace(0, 1, 101).tolist()}
+    for share in (0.0, 0.123, 0.995, 1.0):
+        matching = Matching(embeddings=["head"], visibility={"quantile": share}).with_thresholds(known)
+        assert matching.visibility.values["head"] == pytest.approx(share)
+
+
+def test_thresholds_that_are_missing_are_asked_for():
+    with pytest.raises(ValidationError, match="give `quantile`, or `values` by part"):
+        Matching(embeddings=["parts"], visibility={})
+    with pytest.raises(UserError, match=r"visibility.values has no threshold for 'torso'; give one for each part"):
+        retrieve(held(FEW, SOME), Matching(embeddings=["parts"], visibility={"values": {"head": 0.3}}))
+    with pytest.raises(
+        UserError, match=r"these images: has no attention of labelled .*quantile; train the model again"
+    ):
+        retrieve(held(FEW, SOME), Matching(embeddings=["parts"], visibility={"quantile": 0.05}))
 
 
 def test_concatenated_is_the_parts_side_by_side_and_always_visible(file):
