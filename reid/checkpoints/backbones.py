@@ -1,5 +1,6 @@
 """The backbone of a model entry, with the weights of a file under timm's names of parameters."""
 
+from argparse import Namespace
 from pathlib import Path
 
 import torch
@@ -8,6 +9,8 @@ from torch import Tensor
 
 from artefacts.errors import UserError
 from artefacts.files import sha256_of
+from reid.checkpoints.converters import timm_names
+from reid.checkpoints.position_embeddings import with_positions_of
 from reid.config.root import BackboneConfig
 from reid.model.backbone import Backbone, build_backbone
 from reid.model.extractor import extractor_names, parameter_names
@@ -37,8 +40,8 @@ def _load(backbone: Backbone, entry: BackboneConfig) -> None:
         raise UserError(f"{path}: its SHA-256 is not models.*.backbone.sha256; get the file again or fix the digest")
     wanted = backbone.network.state_dict()
     try:
-        weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-        weights = _renamed(weights.get("state_dict", weights), wanted)
+        weights = _renamed(timm_names(_content(path)), wanted)
+        weights = with_positions_of(backbone.network, weights)
         _require_shapes(weights, wanted)
         absent, left_over = backbone.network.load_state_dict(weights, strict=False)
     except Exception as error:  # of many types: the file is anything
@@ -46,6 +49,14 @@ def _load(backbone: Backbone, entry: BackboneConfig) -> None:
         raise UserError(f"{path}: no weights of {entry.name} ({reason[0].strip()}); get the file again") from None
     _require_all([name for name in absent if NON_LOCAL not in name], path, entry)  # these start as the identity
     _refuse(_of_another_network(left_over, entry.name), path, entry)
+
+
+def _content(path: Path) -> object:
+    """What the file holds; beside tensors, the options of a training as DINO and its kind write them."""
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    with torch.serialization.safe_globals([Namespace]):
+        return torch.load(path, "cpu", weights_only=True)
 
 
 def _renamed(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,215 @@
+"""Human-centric weights under others' names: every tensor in its place, and the same maps as their own order gives."""
+
+import re
+from argparse import Namespace
+from itertools import product
+
+import pytest
+import timm
+import torch
+from torch import Tensor, nn
+
+from artefacts.errors import UserError
+from reid.checkpoints.backbones import weighted_backbone
+from reid.checkpoints.converters import timm_names
+from reid.checkpoints.position_embeddings import with_positions_of
+from reid.config.root import BackboneConfig
+from tests.appearance import whole
+
+SIZE = (64, 32)
+SWIN = {"embed_dim": 4, "depths": (1, 2, 1, 1), "num_heads": (1, 2, 2, 4)}
+VIT = {"embed_dim": 8, "depth": 3, "num_heads": 2}
+BACK = (  # from timm's names to SOLIDER's
+    (r"^patch_embed\.proj\.", "patch_embed.projection."),
+    (r"\.attn\.", ".attn.w_msa."),
+    (r"\.mlp\.fc1\.", ".ffn.layers.0.0."),
+    (r"\.mlp\.fc2\.", ".ffn.layers.1."),
+    (r"^layers\.", "stages."),
+    (r"^norm\.", "norm3."),
+)
+
+
+def theirs(merged: Tensor) -> Tensor:
+    """[..., 4 C] from timm's order of a merging of 2x2 cells to that of a loop as nn.Unfold goes through its input."""
+    channels, reordered = merged.shape[-1] // 4, torch.empty_like(merged)
+    for place, (channel, row, column) in enumerate(product(range(channels), range(2), range(2))):
+        reordered[..., place] = merged[..., (2 * column + row) * channels + channel]
+    return reordered
+
+
+def random(network: nn.Module) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    return {name: torch.randn(tensor.shape, generator=generator) / 4 for name, tensor in network.state_dict().items()}
+
+
+def solider(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of timm's Swin under the names of SOLIDER's, with what else is in its files."""
+    named = {}
+    for name, tensor in weights.items():
+        for pattern, replacement in BACK:
+            name = re.sub(pattern, replacement, name)
+        if "downsample" in name:
+            name, tensor = re.sub(r"\d", lambda level: str(int(level[0]) - 1), name, count=1), theirs(tensor)
+        named[name] = tensor
+    named |= {f"norm{level}.{kind}": torch.ones(4 << level) for level in range(3) for kind in ("weight", "bias")}
+    for level, kind in product(range(4), "wb"):
+        named |= {f"semantic_embed_{kind}.{level}.weight": torch.ones(8, 2)}
+    return named | {"stages.0.blocks.0.attn.w_msa.relative_position_index": torch.zeros(49, 49)}
+
+
+@pytest.fixture
+def swin() -> nn.Module:
+    return timm.create_model("swin_tiny_patch4_window7_224", img_size=(224, 224), num_classes=0, **SWIN)
+
+
+@pytest.fixture
+def vit() -> nn.Module:
+    return timm.create_model("vit_small_patch16_224", img_size=SIZE, num_classes=0, **VIT)
+
+
+def loaded(path, name: str, content: object, monkeypatch, small: dict, size=SIZE, levels=(-1,)):
+    """The backbone of timm's network `name`, made `small`, with the weights of a file of `content`."""
+    torch.save(content, path)
+    create = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda name, **given: create(name, **(small | given)))
+    return weighted_backbone(BackboneConfig(name=name, weights=str(path), levels=levels), size).eval()
+
+
+def small_vit(path, content: object, monkeypatch):
+    return loaded(path, "vit_small_patch16_224", content, monkeypatch, VIT)
+
+
+def test_solider_s_swin_comes_back_tensor_by_tensor(swin):
+    weights = random(swin)
+    content = {"teacher": {f"module.backbone.{name}": tensor for name, tensor in solider(weights).items()}}
+    converted = timm_names(content)
+    assert converted.keys() == weights.keys()
+    assert all(torch.equal(converted[name], tensor) for name, tensor in weights.items())
+
+
+def test_merged_patches_are_those_of_a_loop_over_cells(swin):
+    weights = solider(random(swin))
+    swin.load_state_dict(timm_names(weights))
+    norm, bias, reduction = (
+        weights[f"stages.0.downsample.{name}"] for name in ("norm.weight", "norm.bias", "reduction.weight")
+    )
+    cells = torch.randn(1, 4, 6, 4, generator=torch.Generator().manual_seed(0))
+    expected = torch.empty(1, 2, 3, 8)
+    for row, column in product(range(2), range(3)):
+        block = cells[0, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+        merged = torch.stack([block[r, c, channel] for channel in range(4) for r in range(2) for c in range(2)])
+        scaled = (merged - merged.mean()) / (merged.var(correction=0) + 1e-5).sqrt() * norm + bias
+        expected[0, row, column] = reduction @ scaled
+    assert torch.allclose(swin.layers[1].downsample(cells), expected, atol=1e-5)
+
+
+def test_swin_of_its_authors_merges_patches_a_level_earlier(swin):
+    weights = random(swin)
+    earlier = {
+        re.sub(r"(?<=layers\.)\d(?=\.down)", lambda at: str(int(at[0]) - 1), name): weights[name] for name in weights
+    }
+    earlier |= {"layers.0.blocks.0.attn_mask": torch.zeros(1), "head.weight": torch.zeros(3, 32)}
+    converted = timm_names({"model": earlier})
+    assert converted.pop("head.weight").shape == (3, 32)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in converted.items())
+    assert len(converted) == len(weights)
+
+
+def test_smaller_windows_keep_the_bias_of_every_offset(swin):
+    weights = random(swin)
+    small = timm.create_model("swin_tiny_patch4_window7_224", img_size=SIZE, num_classes=0, **SWIN)
+    small.load_state_dict(with_positions_of(small, weights))
+    rows, columns = small.layers[2].blocks[0].window_size
+    assert (rows, columns) == (4, 2)
+    table, cut = (name.layers[2].blocks[0].attn.relative_position_bias_table for name in (swin, small))
+    swin.load_state_dict(weights)
+    for row, column in product(range(-3, 4), range(-1, 2)):
+        assert torch.equal(cut[(row + 3) * 3 + column + 1], table[(row + 6) * 13 + column + 6])
+
+
+def test_swin_from_a_file_gives_the_maps_of_timm_s_network(swin, tmp_path, monkeypatch):
+    swin.load_state_dict(random(swin))
+    images = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = [level.float() for level in swin.eval().forward_intermediates(images, intermediates_only=True)]
+        content = {"state_dict": {f"base.{name}": tensor for name, tensor in solider(swin.state_dict()).items()}}
+        name, levels = "swin_tiny_patch4_window7_224", (0, 2, 3)
+        backbone = loaded(tmp_path / "swin.pth", name, content, monkeypatch, SWIN, (224, 224), levels)
+        found = backbone.network(images)
+    for one, other in zip(found, (expected[0], expected[2], expected[3]), strict=True):
+        assert torch.allclose(one.permute(0, 3, 1, 2), other, atol=1e-5)
+
+
+def test_a_dino_checkpoint_gives_its_teacher(vit, tmp_path, monkeypatch):
+    weights = random(vit)
+    teacher = {f"module.backbone.{name}": tensor for name, tensor in weights.items()}
+    teacher |= {"module.backbone.masked_embed": torch.zeros(1, 8), "module.head.mlp.0.weight": torch.zeros(2, 8)}
+    student = {name: torch.zeros_like(tensor) for name, tensor in teacher.items()}
+    content = {"student": student, "teacher": teacher, "epoch": 3, "args": Namespace(arch="vit_small")}
+    backbone = small_vit(tmp_path / "vit.pth", content, monkeypatch)
+    images = torch.randn(1, 3, *SIZE, generator=torch.Generator().manual_seed(0))
+    vit.load_state_dict(weights)
+    with torch.inference_mode():
+        expected = vit.eval().forward_intermediates(images, intermediates_only=True)[-1]
+        assert torch.allclose(whole(backbone(images)), expected, atol=1e-5)
+
+
+def test_a_jigsaw_model_s_last_block_is_its_trained_copy(vit, tmp_path, monkeypatch):
+    weights = random(vit)
+    content = {f"base.{name}": tensor for name, tensor in weights.items()}
+    for branch in ("b1", "b2"):
+        for name, tensor in vit.blocks[2].state_dict().items():
+            content[f"{branch}.0.{name}"] = torch.full_like(tensor, int(branch[1]))
+        content |= {f"{branch}.1.weight": torch.ones(8), f"{branch}.1.bias": torch.ones(8)}
+    content |= {
+        "base.sie_embed": torch.zeros(6, 1, 8),
+        "classifier_4.weight": torch.zeros(9, 8),
+        "bottleneck.bias": torch.ones(8),
+    }
+    found = small_vit(tmp_path / "vit.pth", content, monkeypatch).network.model
+    assert (found.blocks[2].mlp.fc1.weight == 1).all()
+    assert torch.equal(found.blocks[1].mlp.fc1.weight, weights["blocks.1.mlp.fc1.weight"])
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(16, 8), (24, 8), (21, 10), (31, 10), (14, 14)])
+def test_position_embeddings_are_resized_from_the_grid_of_their_images(vit, rows, columns):
+    """Embeddings that rise evenly from row to row, and from column to column, still do so on the other grid."""
+    grid = torch.stack(torch.meshgrid(torch.arange(rows) / rows, torch.arange(columns) / columns, indexing="ij"), -1)
+    token = torch.full((1, 1, 8), 7.0)
+    embeddings = torch.cat([token, grid.flatten(0, 1).repeat(1, 4)[None]], 1)
+    found = with_positions_of(vit, {"pos_embed": embeddings})["pos_embed"]
+    assert found.shape == (1, 1 + 4 * 2, 8)
+    assert torch.equal(found[:, :1], token)
+    down, across = found[0, 1:, 0].reshape(4, 2), found[0, 1:, 1].reshape(4, 2)
+    assert (down.diff(dim=0) > 0.15).all()
+    assert down.diff(dim=1).abs().max() < 1e-5
+    assert (across.diff(dim=1) > 0.3).all()
+    assert across.diff(dim=0).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda vit: vit | {"extra.weight": torch.zeros(1)}, r"holds 'extra\.weight', which \w+ has not"),
+        (
+            lambda vit: {n: t for n, t in vit.items() if "blocks.2" not in n},
+            r"lacks 'model\.blocks\.2\.\S+' and 11 more",
+        ),
+        (lambda vit: vit | {"pos_embed": torch.zeros(1, 14, 8)}, r"position embeddings of 13 patches: neither square"),
+        (
+            lambda vit: vit | {"pos_embed": torch.zeros(1, 9, 6)},
+            r"pos_embed has the shape \[1, 9, 6\], not \[1, 9, 8\]",
+        ),
+        (
+            lambda vit: vit | {"base.norm.bias": torch.zeros(8)},
+            r"'norm\.bias' is there twice, also as 'base\.norm\.bias'",
+        ),
+        (lambda vit: {"stages.0.blocks.0.attn.w_msa.qkv.weight": torch.zeros(3)}, r"lacks 'model\.cls_token' and"),
+        (lambda vit: {"epoch": 3}, r"no weights of \w+ \('epoch' is no tensor\)"),
+        (lambda vit: [1], r"no weights of \w+ \(no tensors by name\)"),
+    ],
+)
+def test_another_file_is_one_line(vit, tmp_path, monkeypatch, change, message):
+    with pytest.raises(UserError, match=message) as raised:
+        small_vit(tmp_path / "vit.pth", change(random(vit)), monkeypatch)
+    assert "\n" not in str(raised.value)
