@@ -13,7 +13,7 @@ Weights = dict[str, Tensor]
 
 WRAPPERS = ("state_dict", "model", "teacher", "target_encoder", "module", "student")  # the teacher is what DINO keeps
 PREFIXES = ("module.", "backbone.", "base.")  # several GPUs; pretraining; TransReID's and SOLIDER's models
-REID_HEAD = r"(bottleneck|classifier)(_\d+)?\."
+REID_HEAD = r"(bottleneck|classifier)(_\d+)?\.|fcneck\."
 SWIN_LEFT_OUT = re.compile(
     r"semantic_embed_[wb]\."  # SOLIDER's: how much of semantics and how much of appearance, an input of its own
     r"|norm[0-2]\."  # behind the levels; timm's levels have none
