@@ -1,7 +1,7 @@
 # Everything a user or developer runs; each target sets up what it needs. `make help` lists them.
 VENV ?= .venv
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
-# Jobs that want a GPU take turns on each; without any, they share the cores.
+# Jobs that want a GPU take turns on each; without any, two share the cores.
 GPUS := $(shell nvidia-smi --list-gpus 2>/dev/null | grep -c GPU)
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 READY := $(VENV)/.ready
@@ -9,8 +9,7 @@ READY := $(VENV)/.ready
 TABLE ?= demo
 # The demo trains two models side by side. Threads and resources rerun nothing.
 HALF := $(shell echo $$((($(CORES) + 1) / 2)))
-SNAKEMAKE = snakemake --cores $(CORES) --resources gpu=$(if $(filter 0,$(GPUS)),$(CORES),$(GPUS)) \
-	--set-threads train=$(HALF) embed=$(HALF) evaluate=$(HALF)
+SNAKEMAKE = snakemake --cores $(CORES) --resources gpu=$(if $(filter 0,$(GPUS)),2,$(GPUS)) --set-threads evaluate=$(HALF)
 
 .PHONY: help setup demo seeds story report test test-slow test-slurm faults fuzz lint format bench dag schema clean
 help: ## list the targets

@@ -1,4 +1,4 @@
-"""What this machine's processor can do."""
+"""What this machine's processor can do, and how torch is to compute on it or on a GPU."""
 
 import ctypes
 import sys
@@ -31,3 +31,13 @@ def compute_on(threads: int) -> None:
     if setting is not None:
         setting(MMAP_MAX, 0)
         setting(TRIM_THRESHOLD, -1)
+
+
+def choose_convolutions(tf32: bool, benchmark: bool) -> None:
+    """How a GPU's convolutions are computed; a CPU's are left as they are.
+
+    With `tf32`, factors are rounded to 10 bits where the GPU has TF32 (from Ampere on), sums are not: several times
+    faster. With `benchmark`, cuDNN times its algorithms once for each shape and keeps the fastest, which may be another
+    one in the next run.
+    """
+    torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = tf32, benchmark

@@ -14,6 +14,7 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 from torch.autograd.graph import Node
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from reid.checkpoints.store import new_model
 from reid.config.root import Model
@@ -21,7 +22,8 @@ from reid.data.samples import TrainingBatch
 from reid.model.bpbreid import BPBReID
 from reid.stages.train import MIXED
 
-CUDA = torch.device("cuda", 0)
+aten = torch.ops.aten
+CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 PARTS, IDENTITIES, BATCH = 5, 4, 8
 
 
@@ -33,15 +35,80 @@ class _Mode(FakeTensorMode):
 
 
 @contextmanager
-def fake_cuda() -> Iterator[FakeTensorMode]:
-    """Tensors are fake within, and torch believes in a GPU that knows bfloat16."""
-    with ExitStack() as stack:
-        for name in ("amp.common.amp_definitely_not_available", "is_bf16_supported"):
-            stack.enter_context(mock.patch(f"torch.cuda.{name}", lambda *_, n=name: n == "is_bf16_supported"))
+def fake_cuda() -> Iterator["Waits"]:
+    """Tensors are fake within, torch believes in a GPU that knows bfloat16, and what the host waits for is counted."""
+    waits = Waits()
+    replaced = {
+        "torch.cuda.amp.common.amp_definitely_not_available": lambda: False,
+        "torch.cuda.is_bf16_supported": lambda: True,
+        "torch.cuda.Stream": mock.MagicMock(),
+        "torch.cuda.stream": mock.MagicMock(),
+        "torch.cuda.current_stream": mock.MagicMock(),
+        "torch.cuda.Event": lambda: SimpleNamespace(record=lambda: None, synchronize=waits.count),
+        "torch.Tensor.record_stream": lambda *_: None,
+        "torch.Tensor.pin_memory": pinned,
         # A fake parameter that is moved is swapped, which torch refuses where it holds weak references itself.
-        no_references = SimpleNamespace(getweakrefs=lambda _: ())
-        stack.enter_context(mock.patch.object(torch.utils, "weakref", no_references))
-        yield stack.enter_context(_Mode())
+        "torch.utils.weakref": SimpleNamespace(getweakrefs=lambda _: ()),
+    }
+    with ExitStack() as stack:
+        for name, value in replaced.items():
+            stack.enter_context(mock.patch(name, value))
+        waits.mode = stack.enter_context(_Mode())
+        yield stack.enter_context(waits)
+
+
+class Waits(TorchDispatchMode):
+    """Counts what makes the host wait for the device: values read from it, and copies that are not left alone.
+
+    Fake tensors have no values: those that are read are ones.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mode: FakeTensorMode | None = None
+        self.number = 0
+
+    def count(self) -> None:
+        """The host has waited."""
+        self.number += 1
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function is aten.detach.default and not isinstance(args[0], FakeTensor):  # numpy of what was read
+            with unset_fake_temporarily():
+                return function(*args, **kwargs)
+        if function.namespace == "aten":  # tensors of inference_mode come with operations that are not yet taken apart
+            with self:
+                result = function.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        if function is aten._local_scalar_dense.default and args[0].device == CUDA:
+            self.count()
+            return 1.0
+        result = function(*args, **kwargs)
+        if function is aten._to_copy.default:
+            return self._copied(args[0], result, kwargs.get("non_blocking", False))
+        if function is aten.copy_.default:
+            return self._copied(args[1], result, args[2:3] == (True,) or kwargs.get("non_blocking", False))
+        return result
+
+    def _copied(self, source: Tensor, result: Tensor, is_left_alone: bool) -> Tensor:
+        if source.device == result.device:
+            return result
+        if not is_left_alone or (result.device == CUDA and not hasattr(source, "pinned")):
+            self.count()
+        if result.device == CUDA:
+            return result
+        with unset_fake_temporarily():
+            return torch.ones(result.shape, dtype=result.dtype)
+
+
+def pinned(tensor: Tensor) -> Tensor:
+    """The tensor in memory that a device reads by itself."""
+    assert tensor.device == CPU
+    copied = tensor.clone()
+    copied.pinned = True
+    return copied
 
 
 @contextmanager
@@ -50,19 +117,20 @@ def fake_accelerator(precision: str) -> Iterator[Accelerator]:
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(cpu=True, mixed_precision=MIXED[precision])
     accelerator.state.device = PartialState().device = CUDA
+    accelerator.backward = backward
     yield accelerator
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
-def fake_model(settings: Model, mode: FakeTensorMode, device: torch.device = CUDA) -> BPBReID:
-    """The untrained network of a model entry, of fake tensors."""
+def fake_model(settings: Model, mode: FakeTensorMode) -> BPBReID:
+    """The untrained network of a model entry, of fake tensors on the CPU."""
     with unset_fake_temporarily(), torch.device("meta"):
         network = new_model(settings, PARTS, IDENTITIES)
         for module in network.modules():
             for name, value in [one for one in module._parameters.items() if one[1] is not None]:
-                module._parameters[name] = nn.Parameter(FakeTensor(mode, value.data, device), value.requires_grad)
+                module._parameters[name] = nn.Parameter(FakeTensor(mode, value.data, CPU), value.requires_grad)
             for name, value in [one for one in module._buffers.items() if one[1] is not None]:
-                module._buffers[name] = FakeTensor(mode, value, device)
+                module._buffers[name] = FakeTensor(mode, value, CPU)
     return network
 
 

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from artefacts.config import Count, Embedding, Name, Positive, Section, Share, Size
-from parsing.config import Precision
 
 
 class BackboneConfig(Section):
@@ -116,7 +115,7 @@ class Loss(Section):
         return self
 
 
-TrainingPrecision = Literal["float32", "bfloat16", "float16"]
+TrainingPrecision = Literal["float32", "tf32", "bfloat16", "float16"]
 
 
 class Training(Section):
@@ -132,7 +131,8 @@ class Training(Section):
     milestones: list[Count]  # epochs after which the learning rate falls
     gamma: Share  # factor at each milestone
     weight_decay: Annotated[float, Field(ge=0)]
-    precision: TrainingPrecision  # mixed with float32; float16 on a GPU, with scaled gradients
+    precision: TrainingPrecision  # tf32 = convolutions of GPUs that have it; the others mixed with float32
+    cudnn_benchmark: bool = True  # a GPU keeps the fastest algorithm of each convolution, which may differ between runs
     average_decay: Annotated[float, Field(gt=0, lt=1)] | None = None  # of an exponential moving average, per step
     checkpointing: bool = False  # recompute activations: less memory, more time, and BatchNorm's averages move twice
     compile: bool = False  # torch.compile
@@ -194,7 +194,7 @@ class ModelInUse(Model):
     """A trained model and how it is computed and its attention is read (stage embed)."""
 
     visibility: Visibility
-    embedding_precision: Precision  # of the backbone when images are embedded
+    embedding_precision: Literal["float32", "tf32", "bfloat16"]  # of the backbone when images are embedded
 
 
 class ModelEntry(ModelInUse):

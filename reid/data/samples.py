@@ -57,9 +57,9 @@ class TestBatch(NamedTuple):
     confidences: UInt8[Tensor, "B K H/4 W/4"] | None = None  # as of training samples
 
 
-def to_float(confidences: UInt8[Tensor, "B K h w"] | None, device: torch.device) -> Float[Tensor, "B K h w"] | None:
-    """A batch's confidences on `device`, 0..1; None where it has none."""
-    return None if confidences is None else confidences.to(device).float() / 255
+def to_float(confidences: UInt8[Tensor, "B K h w"] | None) -> Float[Tensor, "B K h w"] | None:
+    """A batch's confidences, 0..1, on the same device; None where it has none."""
+    return None if confidences is None else confidences.float() / 255
 
 
 def normalised(images: UInt8[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:

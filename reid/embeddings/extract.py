@@ -1,11 +1,14 @@
 """Embeddings of images by a trained network."""
 
+from collections.abc import Generator, Iterator
+
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from reid.config.root import ModelInUse
 from reid.data.samples import TestBatch, normalised, to_float
+from reid.data.transfer import on_device
 from reid.embeddings.store import Split
 from reid.model.attention import visible_parts
 from reid.model.bpbreid import BPBReID, Output
@@ -13,9 +16,40 @@ from reid.model.bpbreid import BPBReID, Output
 
 def embed(network: BPBReID, batch: TestBatch, settings: ModelInUse, device: torch.device) -> Split:
     """What is compared of a batch: global, foreground and K part embeddings with visibility, score and attention."""
-    found = measure(network, batch.images.to(device), to_float(batch.confidences, device), settings)
-    arrays = {name: values.cpu().numpy() for name, values in found.items()}
-    return Split(key=batch.keys, identity=batch.identities.numpy(), camera=batch.cameras.numpy(), **arrays)
+    (split,) = embed_batches(network, (one for one in [batch]), settings, device)
+    return split
+
+
+def embed_batches(
+    network: BPBReID, batches: Generator[TestBatch], settings: ModelInUse, device: torch.device
+) -> Iterator[Split]:
+    """The same of each batch, in their order; a GPU computes the next one while the host takes the last."""
+    before = None
+    for batch in on_device(batches, device, ("images", "confidences")):
+        after = _Arriving(batch, measure(network, batch.images, to_float(batch.confidences), settings))
+        if before is not None:
+            yield before.split()
+        before = after
+    if before is not None:
+        yield before.split()
+
+
+class _Arriving:
+    """What was measured of a batch, on its way from the device to the host."""
+
+    def __init__(self, batch: TestBatch, found: dict[str, Tensor]) -> None:
+        self.batch, self.arrival = batch, None
+        self.found = {name: values.to("cpu", non_blocking=True) for name, values in found.items()}
+        if found["features"].is_cuda:
+            self.arrival = torch.cuda.Event()
+            self.arrival.record()
+
+    def split(self) -> Split:
+        """All of it, once it is there."""
+        if self.arrival is not None:
+            self.arrival.synchronize()
+        batch, arrays = self.batch, {name: values.numpy() for name, values in self.found.items()}
+        return Split(key=batch.keys, identity=batch.identities.numpy(), camera=batch.cameras.numpy(), **arrays)
 
 
 @torch.inference_mode()

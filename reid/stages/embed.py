@@ -10,14 +10,14 @@ from accelerate import Accelerator
 from artefacts.errors import UserError
 from artefacts.gpus import take_gpus
 from artefacts.manifest import read_manifest
-from artefacts.processor import compute_on
+from artefacts.processor import choose_convolutions, compute_on
 from artefacts.progress import track
 from artefacts.provenance import provenance
 from parsing.store import LabelFile
 from reid.checkpoints.store import TrainedModel, load_model
 from reid.config.stages import EmbedConfig
 from reid.data.loading import embedding_loader, readable
-from reid.embeddings.extract import embed
+from reid.embeddings.extract import embed_batches
 from reid.embeddings.inference import make_ready
 from reid.embeddings.store import HOLISTIC, SPLITS, writing
 
@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     take_gpus(1)
     settings = EmbedConfig.model_validate_json(arguments.config)
     compute_on(arguments.threads)
+    choose_convolutions(settings.model.embedding_precision == "tf32", settings.model.training.cudnn_benchmark)
     trained = load_model(arguments.model)
     labels = _attended_labels(arguments.labels, trained)
     device = Accelerator().device
@@ -61,8 +62,9 @@ def run(arguments: argparse.Namespace) -> None:
         for split, listed in rows.items():
             loader = embedding_loader(Path(settings.root), listed, size, BATCH, arguments.threads, labels)
             batches = -(-len(listed) // BATCH)
-            for batch in track(loader, f"embedding {split}", "batch", batches):
-                writer.append(split, embed(network, batch, settings.model, device))
+            embedded = embed_batches(network, loader, settings.model, device)
+            for one in track(embedded, f"embedding {split}", "batch", batches):
+                writer.append(split, one)
 
 
 def _attended_labels(path: Path | None, trained: TrainedModel) -> LabelFile | None:

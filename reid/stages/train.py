@@ -18,7 +18,7 @@ from artefacts.errors import UserError
 from artefacts.files import replacing
 from artefacts.gpus import take_gpus
 from artefacts.manifest import read_manifest
-from artefacts.processor import compute_on
+from artefacts.processor import choose_convolutions, compute_on
 from artefacts.provenance import provenance
 from artefacts.state import SUPERSEDED, State, fingerprint, working_state
 from parsing.store import LabelFile
@@ -31,10 +31,11 @@ from reid.model.bpbreid import BPBReID
 from reid.training.distributed import GRACE, run_in_processes
 from reid.training.loop import train
 from reid.training.part_attention import part_attention
+from reid.training.profiling import profiling
 from reid.training.trackers import Watch, asked_for
 from reid.training.trainer import Trainer
 
-MIXED = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}  # accelerate's names
+MIXED = {"float32": "no", "tf32": "no", "bfloat16": "bf16", "float16": "fp16"}  # accelerate's names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--history", type=Path, required=True, help="output CSV, one row an epoch")
     parser.add_argument("--state", type=Path, required=True, help="directory of the resumable state")
     parser.add_argument("--threads", type=int, default=1, help="of torch; as many processes load images")
+    parser.add_argument(
+        "--profile", type=Path, help="output Chrome trace of ten steps; their table goes beside it, .txt"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -82,9 +86,11 @@ def _run_one(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace, settings: TrainConfig) -> None:
-    accelerator = _accelerator(settings.model.training)
+    training = settings.model.training
+    accelerator = _accelerator(training)
     threads = max(1, arguments.threads // accelerator.num_processes)
     compute_on(threads)
+    choose_convolutions(training.precision == "tf32", training.cudnn_benchmark)
     set_seed(settings.seed)
     labels, part_names = _parts(arguments.labels, settings.model.head)
     loader = training_loader(
@@ -103,8 +109,10 @@ def _run(arguments: argparse.Namespace, settings: TrainConfig) -> None:
     record = _record(arguments, settings)
     title = str(arguments.model.parent)
     with _state(arguments.state, fingerprint(record), accelerator) as state:
-        with Watch(accelerator, title, settings.model_dump(mode="json")) as watch:
-            trained = train(Trainer(network, settings.model, accelerator), loader, state, f"training {title}", watch)
+        trainer = Trainer(network, settings.model, accelerator)
+        profile = arguments.profile if accelerator.is_main_process else None
+        with Watch(accelerator, title, settings.model_dump(mode="json")) as watch, profiling(profile) as after_step:
+            trained = train(trainer, loader, state, f"training {title}", watch, after_step)
         if accelerator.is_main_process:
             with replacing(arguments.history) as path:
                 pd.DataFrame(trained.history).to_csv(path, index=False)

@@ -26,6 +26,8 @@ def whole_batch(share: Tensor) -> Tensor:
 
 
 class _Gathered(torch.autograd.Function):
+    """In place of torch's, which under gloo mixes up gradients that are not contiguous."""
+
     @staticmethod
     def forward(context, share: Tensor) -> Tensor:
         context.length = len(share)

@@ -1,6 +1,7 @@
-"""What a training shows of itself next to its losses, and means over an epoch that stay on the device until read."""
+"""What a training shows of itself next to its losses, what of it waits to be read, and means over an epoch."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Integer
@@ -32,34 +33,56 @@ def true_part_probability(attention: Float[Tensor, "N L h w"], labels: Integer[T
     return torch.stack([(true * known).sum(), known.sum().to(true.dtype)])
 
 
-class RunningMeans:
-    """Means of named values over the batches of an epoch, summed in double precision where the values are."""
+class Readings:
+    """What steps measured, left on the device until it is read: for all steps at once, since reading waits for it.
+
+    A `step` is anything that says which one it was; the names of all steps are the same.
+    """
 
     def __init__(self) -> None:
-        self._totals: dict[str, Total] = {}
+        self._names: list[str] = []
+        self._pending: list[tuple[object, Float[Tensor, "T 2"]]] = []
 
-    def add(self, totals: Mapping[str, Total]) -> None:
-        """Count a batch. Nothing is read, so that a GPU is not awaited."""
-        for name, value in totals.items():
-            value = value.detach().double()
-            self._totals[name] = self._totals[name] + value if name in self._totals else value
+    def add(self, step: object, totals: Mapping[str, Total]) -> None:
+        """Keep the totals of a step."""
+        self._names = list(totals)
+        self._pending.append((step, torch.stack(list(totals.values())).detach()))
+
+    def read(self) -> Iterator[tuple[object, dict[str, list[float]]]]:
+        """The steps since the last call and their totals by name."""
+        if not self._pending:
+            return
+        steps, totals = zip(*self._pending, strict=True)
+        self._pending = []
+        for step, numbers in zip(steps, torch.stack(totals).cpu().tolist(), strict=True):
+            yield step, dict(zip(self._names, numbers, strict=True))
+
+
+class RunningMeans:
+    """Means of named values over the batches of an epoch, summed in double precision."""
+
+    def __init__(self) -> None:
+        self._totals: dict[str, list[float]] = {}
+
+    def add(self, totals: Mapping[str, Sequence[float]]) -> None:
+        """Count a batch."""
+        for name, (values, count) in totals.items():
+            before = self._totals.get(name, (0.0, 0.0))
+            self._totals[name] = [before[0] + float(values), before[1] + float(count)]
 
     def read(self) -> dict[str, float]:
         """The means by name; NaN of no value at all."""
         return means(self._totals)
 
-    def state(self) -> dict[str, Tensor]:
-        """All that `restore` needs, on the CPU."""
-        return {name: value.cpu() for name, value in self._totals.items()}
+    def state(self) -> dict[str, list[float]]:
+        """All that `restore` needs."""
+        return dict(self._totals)
 
-    def restore(self, saved: Mapping[str, Tensor], device: torch.device) -> None:
+    def restore(self, saved: Mapping[str, list[float]]) -> None:
         """Go on from what `state` gave."""
-        self._totals = {name: value.to(device) for name, value in saved.items()}
+        self._totals = dict(saved)
 
 
-def means(totals: Mapping[str, Total]) -> dict[str, float]:
-    """The mean of each total by its name, read in one transfer; NaN of no value at all."""
-    if not totals:
-        return {}
-    sums, counts = torch.stack(list(totals.values())).T
-    return dict(zip(totals, (sums / counts).tolist(), strict=True))
+def means(totals: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The mean of each total by its name; NaN of no value at all."""
+    return {name: float(values) / float(count) if count else math.nan for name, (values, count) in totals.items()}

@@ -14,7 +14,8 @@ from parsing.store import LabelFile
 from reid.config.report import PartAttention
 from reid.config.training import Model
 from reid.data.loading import embedding_loader, readable
-from reid.data.samples import normalised, shares
+from reid.data.samples import normalised, to_float
+from reid.data.transfer import on_device
 from reid.model.bpbreid import BPBReID
 
 IMAGES, BATCH = 1024, 64  # a hundredth is ten images then
@@ -35,11 +36,12 @@ def part_attention(
     chosen = [rows[number] for number in np.linspace(0, len(rows) - 1, min(IMAGES, len(rows))).round().astype(int)]
     attended = labels if settings.head.attention == "labels" else None
     scores, shown = [], []
-    for batch in embedding_loader(root, chosen, settings.size, BATCH, 0, attended):
-        attention = network(normalised(batch.images.to(device)), shares(batch.confidences, device)).attention
-        scores.append(attention[:, 1:].amax(dim=(2, 3)).float().cpu().numpy())
+    loader = embedding_loader(root, chosen, settings.size, BATCH, 0, attended)
+    for batch in on_device(loader, device, ("images", "confidences")):
+        attention = network(normalised(batch.images), to_float(batch.confidences)).attention
+        scores.append(attention[:, 1:].amax(dim=(2, 3)).float())
         shown += [np.isin(np.arange(1, len(labels.part_names) + 1), labels.label_map(key)) for key in batch.keys]
-    known = zip(labels.part_names, np.concatenate(scores).T, np.array(shown).T, strict=True)
+    known = zip(labels.part_names, torch.cat(scores).cpu().numpy().T, np.array(shown).T, strict=True)
     return {part: _quantiles(values[where]) for part, values, where in known}
 
 

@@ -1,11 +1,11 @@
 """One model in training: its weights, their average, the optimiser, how far it has come and what it measured."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from artefacts.errors import UserError
 from reid.config.root import Model
@@ -14,80 +14,104 @@ from reid.losses.gilt import objective
 from reid.model.attention import visible_parts
 from reid.model.bpbreid import BPBReID, Output
 from reid.training.attention_targets import blended_labels_on_cells, labels_on_cells
+from reid.training.average import MovingAverage
 from reid.training.distributed import whole_batch
-from reid.training.measures import RunningMeans, Total, identity_accuracy, means, total, true_part_probability
+from reid.training.measures import (
+    MEASURES,
+    Readings,
+    RunningMeans,
+    Total,
+    identity_accuracy,
+    means,
+    total,
+    true_part_probability,
+)
 from reid.training.schedule import learning_rate
 
 History = list[dict[str, float]]
 
 
-class NotFinite(ArithmeticError):
-    """A loss that is not finite, with its terms by name."""
+class Step(NamedTuple):
+    """Which step: its epoch and batch, counted from 1, and the keys of its images."""
 
-    def __init__(self, terms: dict[str, float]) -> None:
+    epoch: int
+    batch: int
+    keys: list[str]
+
+
+class NotFinite(ArithmeticError):
+    """A loss that is not finite, at a step, with its terms by name."""
+
+    def __init__(self, step: Step, terms: dict[str, float]) -> None:
         super().__init__(", ".join(f"{name} {value}" for name, value in terms.items()))
-        self.terms = terms
+        self.step, self.terms = step, terms
 
 
 class Trainer:
     """Steps and epochs of a training; `epoch` are done, and `batch` batches of the next one.
 
-    `history` has one row of means for each epoch that is done. All of it is in `state()`.
+    `history` has one row of means for each epoch that is done. All of it is in `state()`. Steps are queued on the
+    device, and nothing waits for them but `read`.
     """
 
     def __init__(self, model: BPBReID, settings: Model, accelerator: Accelerator) -> None:
-        self.settings, self.accelerator = settings, accelerator
-        if settings.training.checkpointing:
+        self.settings, self.accelerator, training = settings, accelerator, settings.training
+        if training.checkpointing:
             _checkpoint(model)
         if accelerator.num_processes > 1:
             _see_whole_batches(model)
-        optimiser = make_optimiser(model, settings)
-        self.model, self.optimiser = accelerator.prepare(model.to(memory_format=torch.channels_last), optimiser)
-        decay = settings.training.average_decay
-        average = decay and get_ema_multi_avg_fn(decay)
-        self.averaged = AveragedModel(self._bare(), multi_avg_fn=average, use_buffers=True) if decay else None
-        self.epoch, self.batch, self.means, self.history = 0, 0, RunningMeans(), []
+        model = model.train().to(accelerator.device, memory_format=torch.channels_last)
+        self.model, self.optimiser = accelerator.prepare(model, make_optimiser(model, settings, accelerator.device))
+        self.objective = torch.compile(objective) if training.compile else objective
+        self.averaged = MovingAverage(self._bare(), training.average_decay) if training.average_decay else None
+        self.epoch, self.batch, self.history = 0, 0, []
+        self._readings, self._means = Readings(), RunningMeans()
 
-    def step(self, batch: TrainingBatch, batches: int) -> dict[str, float]:
-        """The terms of the loss and the measures by name, at an update from one of the epoch's `batches`.
-
-        Raises NotFinite, before anything is updated, if the loss is not.
-        """
-        self.model.train()
+    def step(self, batch: TrainingBatch, batches: int) -> None:
+        """An update from one of the epoch's `batches`, which is on the device; what it measured is there to be read."""
         rate = learning_rate(self.epoch + self.batch / batches, self.settings.training)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         terms, measures = self._terms(batch)
-        totals = {name: total(value.detach()) for name, value in terms.items()} | measures
-        values = means(totals)  # the GPU is awaited once
-        if not math.isfinite(values["loss"]):
-            raise NotFinite({name: values[name] for name in terms})
         self.optimiser.zero_grad()
         self.accelerator.backward(terms["loss"])
         self.optimiser.step()
         if self.averaged is not None:
-            self.averaged.update_parameters(self._bare())
+            self.averaged.update()
         self.batch += 1
-        self.means.add(totals)
-        return {name: value for name, value in values.items() if not math.isnan(value)}
+        losses = {name: total(value.detach()) for name, value in terms.items()}
+        self._readings.add(Step(self.epoch + 1, self.batch, batch.keys), losses | measures)
+
+    def read(self) -> list[dict[str, float]]:
+        """The terms of the loss and the measures, by name, of each step since the last call. Awaits the device once.
+
+        Raises NotFinite for the first step whose loss is not: the weights are spoilt since.
+        """
+        steps = []
+        for step, totals in self._readings.read():
+            values = means(totals)
+            if not math.isfinite(values["loss"]):
+                raise NotFinite(step, {name: value for name, value in values.items() if name not in MEASURES})
+            self._means.add(totals)
+            steps.append({name: value for name, value in values.items() if not math.isnan(value)})
+        return steps
 
     def end_epoch(self) -> None:
-        """Note the epoch's means: what follows belongs to the next."""
+        """Note the means of the epoch, whose steps have been read: what follows belongs to the next."""
         rate = self.optimiser.param_groups[0]["lr"]
-        self.history.append({"epoch": self.epoch + 1, "learning_rate": rate, **self.means.read()})
-        self.epoch, self.batch, self.means = self.epoch + 1, 0, RunningMeans()
+        self.history.append({"epoch": self.epoch + 1, "learning_rate": rate, **self._means.read()})
+        self.epoch, self.batch, self._means = self.epoch + 1, 0, RunningMeans()
 
     def _terms(self, batch: TrainingBatch) -> tuple[dict[str, Tensor], dict[str, Total]]:
         """The terms of the loss, and the measures that mean something for this model."""
-        device, rule = self.accelerator.device, self.settings.loss.triplet_visibility
-        output = self.model(normalised(batch.images.to(device)), to_float(batch.confidences, device))
+        rule, identities = self.settings.loss.triplet_visibility, batch.identities
+        output = self.model(normalised(batch.images), to_float(batch.confidences))
         labels = self._labels(batch, tuple(output.attention.shape[-2:]))
-        identities = batch.identities.to(device)
         if self.accelerator.num_processes > 1:
             labels = None if labels is None else self.accelerator.gather(labels.contiguous())
             identities = self.accelerator.gather(identities)
         visible = visible_parts(output.attention, rule) if rule else None
-        terms = objective(
+        terms = self.objective(
             output.embeddings, output.identity_scores, output.attention_scores, labels, identities,
             self.settings.loss, visible,
         )  # fmt: skip
@@ -108,10 +132,9 @@ class Trainer:
         """The label of each cell of the attention maps, None where the model asks for none."""
         if batch.labels is None:
             return None
-        labels = batch.labels.to(self.accelerator.device)
         if self.settings.loss.attention_labels == "blended":
-            return blended_labels_on_cells(labels, to_float(batch.confidences, labels.device), cells)
-        return labels_on_cells(labels, cells)
+            return blended_labels_on_cells(batch.labels, to_float(batch.confidences), cells)
+        return labels_on_cells(batch.labels, cells)
 
     def weights(self) -> dict[str, Tensor]:
         """What is to be used: the averaged weights, where they are averaged; on the CPU."""
@@ -119,15 +142,15 @@ class Trainer:
         return {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
 
     def state(self) -> dict:
-        """All that `restore` needs to go on."""
+        """All that `restore` needs to go on, once all steps have been read."""
         scaler = self.accelerator.scaler
         return {
             "epoch": self.epoch,
             "batch": self.batch,
-            "means": self.means.state(),
+            "means": self._means.state(),
             "history": self.history,
             "model": self._bare().state_dict(),
-            "averaged": None if self.averaged is None else self.averaged.state_dict(),
+            "averaged": None if self.averaged is None else self.averaged.state(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
             "random": [torch.get_rng_state(), *torch.cuda.get_rng_state_all()],
@@ -138,25 +161,24 @@ class Trainer:
         self._bare().load_state_dict(saved["model"])
         self.optimiser.load_state_dict(saved["optimiser"])
         if self.averaged is not None:
-            self.averaged.load_state_dict(saved["averaged"])
+            self.averaged.restore(saved["averaged"])
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(saved["scaler"])
         processor, *devices = saved["random"]
         torch.set_rng_state(processor)
         torch.cuda.set_rng_state_all(devices[: torch.cuda.device_count()])
         self.epoch, self.batch, self.history = saved["epoch"], saved["batch"], saved["history"]
-        self.means.restore(saved["means"], self.accelerator.device)
+        self._means.restore(saved["means"])
 
     def _bare(self) -> BPBReID:
         return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
 
 
-def make_optimiser(model: BPBReID, settings: Model) -> torch.optim.Optimizer:
-    """Adam over everything that learns (Section 4.2)."""
+def make_optimiser(model: BPBReID, settings: Model, device: torch.device) -> torch.optim.Optimizer:
+    """Adam over everything that learns (Section 4.2), on a GPU in one kernel for all weights."""
     learnable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.Adam(
-        learnable, lr=settings.training.warmup_start_lr, weight_decay=settings.training.weight_decay
-    )
+    training, fused = settings.training, device.type == "cuda"
+    return torch.optim.Adam(learnable, lr=training.warmup_start_lr, weight_decay=training.weight_decay, fused=fused)
 
 
 def _checkpoint(model: BPBReID) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,15 @@ def test_a_report_holds_the_pictures(workflow):
 def test_threads_and_resources_rerun_nothing(workflow):
     text = workflow.snakemake("-n", "--set-threads", "train=2", "--resources", "gpu=8").stdout
     assert "Nothing to be done" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("options", "threads"), [(("8", "gpu=1"), 8), (("8", "gpu=2"), 4), (("64", "gpu=1"), 16)])
+def test_training_and_embedding_take_the_cores_of_their_gpu(workflow, options, threads):
+    cores, gpus = options
+    shown = workflow.snakemake("--dry-run", "--printshellcmds", "--forceall", "--cores", cores, "--resources", gpus)
+    used = re.findall(r"python -m reid.stages (?:train|embed) .*--threads (\d+)", shown.stdout + shown.stderr)
+    assert [int(number) for number in used] == [threads] * 4, shown.stderr
 
 
 @pytest.mark.slow

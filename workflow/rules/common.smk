@@ -125,3 +125,21 @@ def listing_digest(folder):
         return folders.listing_digest(Path(folder))
     except UserError as error:
         sys.exit(f"error: {error}")
+
+
+def processes_of(wildcards):
+    """Processes of a training, each with a GPU."""
+    return CONFIG.model(wildcards.model).training.processes
+
+
+def cores_of_gpus(gpus_of=lambda wildcards: 1):
+    """Threads function of a job on GPUs: the cores that fall to its own while jobs run on all of them, 16 each at most.
+
+    As many processes load its images: 16 load faster than a GPU trains. On a cluster the profile says how many.
+    """
+
+    def threads(wildcards):
+        cores, gpus = (getattr(workflow.global_resources.get(name), "value", None) for name in ("_cores", "gpu"))
+        return gpus_of(wildcards) * max(1, min(16, (cores or 8) // (gpus or 1)))
+
+    return threads

@@ -30,7 +30,7 @@ rule embed:
         "benchmarks/results/{dataset}/{model}/embed.seed{seed}.tsv"
     conda:
         "../../envs/reid.yaml"
-    threads: 4
+    threads: cores_of_gpus()
     resources:
         gpu=1,
     params:

@@ -47,9 +47,9 @@ rule train:
         dataset=names(name for name, dataset in CONFIG.datasets.items() if not dataset.trains_on),
     conda:
         "../../envs/reid.yaml"
-    threads: 4
+    threads: cores_of_gpus(processes_of)
     resources:
-        gpu=lambda wildcards: CONFIG.model(wildcards.model).training.processes,
+        gpu=processes_of,
     params:
         config=told(TrainConfig.of),
         code=code_digest("reid.stages.train"),

@@ -1,27 +1,32 @@
 """A training step and an embedding of every model on a fake GPU: no tensor stays behind, no shape depends on values."""
 
 import json
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 import torch
-from torch._subclasses.fake_tensor import DynamicOutputShapeException
+from torch._subclasses.fake_tensor import DynamicOutputShapeException, unset_fake_temporarily
 
 from reid.checkpoints.store import new_model
 from reid.config.root import Config, ModelEntry
-from reid.data.samples import TrainingBatch, normalised, to_float
-from reid.embeddings.extract import measure
+from reid.data.samples import TestBatch, TrainingBatch, normalised, to_float
+from reid.data.transfer import on_device
+from reid.embeddings.extract import embed_batches
 from reid.embeddings.inference import make_ready
 from reid.losses.gilt import objective
 from reid.model.attention import visible_parts
 from reid.model.bpbreid import BPBReID
 from reid.training.attention_targets import labels_on_cells
+from reid.training.loop import READ_BY_A_STEP, train
 from reid.training.trainer import Trainer
 from tests.fake_cuda import (
     BATCH,
     CUDA,
     IDENTITIES,
     PARTS,
-    backward,
+    Waits,
     fake_accelerator,
     fake_batch,
     fake_cuda,
@@ -40,22 +45,41 @@ def from_scratch(entry: ModelEntry, backbone: dict | None = None, **training) ->
     return ModelEntry.model_validate_json(json.dumps(plain))
 
 
+@contextmanager
+def training(settings: ModelEntry) -> Iterator[tuple[Trainer, Waits]]:
+    with fake_accelerator(settings.training.precision) as accelerator, fake_cuda() as waits:
+        yield Trainer(fake_model(settings, waits.mode), settings, accelerator), waits
+
+
 def train_a_step(settings: ModelEntry) -> Trainer:
-    with fake_accelerator(settings.training.precision) as accelerator, fake_cuda() as mode:
-        trainer = Trainer(fake_model(settings, mode), settings, accelerator)
-        terms, _ = trainer._terms(fake_batch(settings))
-        assert {term.device for term in terms.values()} == {CUDA}
-        backward(terms["loss"])
+    with training(settings) as (trainer, waits):
+        (batch,) = on_device(batches(settings, 1), CUDA, READ_BY_A_STEP)
+        before = waits.number
+        trainer.step(batch, 1)
+        assert waits.number == before
+        trainer.read()
+        assert waits.number == before + 1
     return trainer
 
 
-def embed_a_batch(settings: ModelEntry) -> None:
-    with fake_cuda() as mode:
-        network = make_ready(fake_model(settings, mode), settings, CUDA)
-        batch = fake_batch(settings)
-        found = measure(network, batch.images.to(CUDA), to_float(batch.confidences, CUDA), settings)
-        assert {name: values.device for name, values in found.items()} == dict.fromkeys(found, CUDA)
-        assert found["features"].shape == (BATCH, PARTS + 2, found["features"].shape[-1])
+def batches(settings: ModelEntry, count: int) -> Generator[TrainingBatch]:
+    return (fake_batch(settings) for _ in range(count))
+
+
+def embed_batches_of(settings: ModelEntry) -> None:
+    with fake_cuda() as waits:
+        network = make_ready(fake_model(settings, waits.mode), settings, CUDA)
+        before = waits.number
+        splits = list(embed_batches(network, searched_batches(settings, 3), settings, CUDA))
+        assert waits.number == before + 3
+    assert [split.features.shape[:2] for split in splits] == [(BATCH, PARTS + 2)] * 3
+
+
+def searched_batches(settings: ModelEntry, count: int) -> Generator[TestBatch]:
+    for batch in batches(settings, count):
+        with unset_fake_temporarily():
+            numbers = torch.zeros(BATCH)
+        yield TestBatch(batch.images, numbers, numbers, batch.keys, batch.confidences)
 
 
 def distinct(config: Config) -> dict[str, ModelEntry]:
@@ -75,19 +99,31 @@ def distinct(config: Config) -> dict[str, ModelEntry]:
     return dict(first.values())
 
 
-def test_a_step_in_bfloat16_with_averaged_weights(config):
-    settings = from_scratch(config.model("small"), TINY, precision="bfloat16", average_decay=0.9)
-    trainer = train_a_step(settings)
+def test_an_epoch_in_bfloat16_waits_once_an_interval(config, monkeypatch):
+    settings = from_scratch(config.model("small"), TINY, epochs=1, precision="bfloat16", average_decay=0.9)
+    monkeypatch.setattr(Trainer, "weights", lambda _: {})
+    loader = SimpleNamespace(length=lambda _: 5, epoch=lambda *_: batches(settings, 5))
+    state = SimpleNamespace(load=lambda: None, save=lambda _: None)
+    told, waited = [], []
+    with training(settings) as (trainer, waits):
+        clock = SimpleNamespace(monotonic=lambda: trainer.batch / 2)  # two steps a second
+        monkeypatch.setattr("reid.training.loop.time", clock)
+        before = waits.number
+        trained = train(trainer, loader, state, "", told.append, lambda: waited.append(waits.number - before))
+    assert waited == [0, 1, 1, 2, 2]
+    assert waits.number - before == 3  # with the epoch's end
+    assert len(told) == 5
+    assert trained.history[0]["loss"] == 1
     learnt = [value for value in trainer.model.parameters() if value.requires_grad]
     assert len(learnt) == sum(value.grad is not None for value in learnt) > 20
-    assert {value.device for value in trainer.averaged.parameters()} == {CUDA}
+    assert {value.device for value in trainer.averaged.module.parameters()} == {CUDA}
 
 
 @pytest.mark.parametrize("name", ["small_visibility_training", "pcb_small", "small_fixed_attention"])
 def test_what_needs_more_than_the_plain_head(config, name):
     settings = from_scratch(config.model(name), TINY)
     train_a_step(settings)
-    embed_a_batch(settings)
+    embed_batches_of(settings)
 
 
 @pytest.mark.slow
@@ -97,14 +133,14 @@ def test_every_model_trains_in_bfloat16_and_embeds(config):
     for name, settings in models.items():
         try:
             train_a_step(from_scratch(settings, precision="bfloat16", average_decay=0.9))
-            embed_a_batch(settings)
+            embed_batches_of(settings)
         except Exception as error:
             error.add_note(f"models.{name}")
             raise
 
 
 def terms_of(network: BPBReID, settings: ModelEntry, batch: TrainingBatch) -> dict[str, torch.Tensor]:
-    output = network(normalised(batch.images), to_float(batch.confidences, batch.images.device))
+    output = network(normalised(batch.images), to_float(batch.confidences))
     labels = None if batch.labels is None else labels_on_cells(batch.labels, output.attention.shape[-2:])
     rule = settings.loss.triplet_visibility
     visible = visible_parts(output.attention, rule) if rule else None
@@ -122,10 +158,24 @@ def test_no_model_breaks_the_graph_of_torch_compile(config):
         assert (found.graph_count, found.graph_break_count) == (1, 0), (name, found.break_reasons)
 
 
-def test_what_makes_the_host_wait_is_an_error():
-    with fake_cuda():
+def test_what_makes_the_host_wait_is_seen():
+    with fake_cuda() as waits:
         values = torch.ones(3, device=CUDA)
         with pytest.raises(DynamicOutputShapeException):
             values[values > 0]
         with pytest.raises(RuntimeError, match="found at least two devices"):
             values + torch.ones(3)
+        for wait in (
+            lambda: values.sum().item(),
+            lambda: bool(values[0] > 0),
+            lambda: values.cpu(),
+            lambda: torch.ones(3).copy_(values),
+            lambda: torch.ones(3).to(CUDA),
+            lambda: torch.ones(3).to(CUDA, non_blocking=True),  # from memory that is not pinned
+            lambda: torch.tensor([1.0], device=CUDA),
+        ):
+            before = waits.number
+            wait()
+            assert waits.number == before + 1
+        torch.ones(3).pin_memory().to(CUDA, non_blocking=True)
+        assert waits.number == before + 1

@@ -60,7 +60,7 @@ def write_gradients(arguments: argparse.Namespace) -> int:
 
 
 def first_gradients(people, entry, folder) -> dict[str, torch.Tensor]:
-    chosen = options(people, entry, folder) | {"model": folder / "gradients.pt", "threads": 2}
+    chosen = options(people, entry, folder) | {"model": folder / "gradients.pt", "threads": 2, "profile": None}
     arguments = argparse.Namespace(**chosen | {"config": json.dumps(chosen["config"])})
     run_in_processes(write_gradients, arguments, entry["training"].get("processes", 1))
     return torch.load(folder / "gradients.pt", weights_only=True)
@@ -135,6 +135,18 @@ def test_a_backbone_that_cannot_recompute_says_so(people, entry, tmp_path, capsy
     entry["training"] |= {"checkpointing": True}
     assert stage("train", **options(people, entry, tmp_path)) == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: models.*.training.checkpointing: timm cannot")
+
+
+@pytest.mark.slow
+def test_compiled_losses_and_gradients_are_the_eager_ones(people, entry, tmp_path):
+    entry["loss"] |= {"triplet_visibility": {"rule": "threshold", "threshold": 0.17}}
+    eager = first_gradients(people, entry, tmp_path / "eager")
+    entry["training"] |= {"compile": True}
+    compiled = first_gradients(people, entry, tmp_path / "compiled")
+    assert compiled.keys() == eager.keys()
+    for name, expected in eager.items():
+        difference = float((compiled[name] - expected).norm() / expected.norm().clamp_min(1e-6))
+        assert difference < 1e-5, (name, difference)
 
 
 @pytest.mark.slow
@@ -224,3 +236,24 @@ def test_tensorboard_is_told_every_term(people, entry, tmp_path, monkeypatch):
     for term in ("loss", "attention", "triplet_parts"):
         values = [event.value for event in told.Scalars(term)]
         assert (len(values), np.mean(values)) == (3, pytest.approx(history[term][0], rel=1e-5))
+
+
+@pytest.mark.slow
+def test_a_profile_has_ten_steps_and_changes_nothing(people, entry, tmp_path):
+    entry["training"] |= {"epochs": 5}
+    plain = trained(people, entry, tmp_path / "plain")
+    trace, folder = tmp_path / "trace.json", tmp_path / "profiled"
+    assert stage("train", **options(people, entry, folder), profile=trace) == 0
+    profiled = load_file(folder / "model.safetensors")
+    assert all(torch.equal(plain[name], profiled[name]) for name in plain)
+    events = [event["name"] for event in json.loads(trace.read_text())["traceEvents"]]
+    assert len({name for name in events if name.startswith("ProfilerStep#")}) == 10
+    assert "aten::convolution" in events
+    assert "aten::convolution" in (tmp_path / "trace.json.txt").read_text()
+
+
+def test_a_training_too_short_to_be_profiled_says_so(people, entry, tmp_path, caplog):
+    entry["training"] |= {"epochs": 1, "milestones": [], "images_per_id": 3}
+    assert stage("train", **options(people, entry, tmp_path), profile=tmp_path / "trace.json") == 0
+    assert "trace.json was not written: the training has fewer than 3 steps" in caplog.text
+    assert not (tmp_path / "trace.json").exists()
