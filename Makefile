@@ -11,7 +11,7 @@ TABLE ?= demo
 HALF := $(shell echo $$((($(CORES) + 1) / 2)))
 SNAKEMAKE = snakemake --cores $(CORES) --resources gpu=$(if $(filter 0,$(GPUS)),2,$(GPUS)) --set-threads evaluate=$(HALF)
 
-.PHONY: help setup demo seeds story report test test-slow test-slurm faults fuzz lint format bench dag schema clean
+.PHONY: help setup demo seeds story report test test-slow test-ci test-slurm faults fuzz lint format bench dag schema clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -41,8 +41,13 @@ story: $(READY) ## the paper's Tables 2 and 4 on more rendered people, three see
 test: $(READY) ## the fast tests
 	@OMP_NUM_THREADS=1 python -m pytest -n $(CORES) --dist worksteal -m "not slow"
 
-test-slow: $(READY) ## the slow tests, the whole workflow among them
-	@python -m pytest -m slow
+test-slow: $(READY) ## the slow tests, the whole workflow among them; lists how long each took
+	@python -m pytest -m slow --durations=0 --durations-min=5
+
+# Of the slow tests those that run the workflow: reruns, tables, whole runs.
+test-ci: $(READY) ## the slow tests that .ci/run has time for
+	@OMP_NUM_THREADS=1 python -m pytest -n $(CORES) --dist worksteal -m slow --durations=10 tests/contributing \
+		tests/workflow/test_demo.py tests/workflow/test_reruns.py tests/workflow/test_refusals.py tests/workflow/test_readme.py
 
 test-slurm: $(READY) ## the demo as jobs of a real Slurm, which it installs (Debian, as root), starts and stops
 	@envs/slurm

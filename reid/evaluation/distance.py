@@ -26,7 +26,9 @@ HEIGHT, WIDTH = 2048, 2 * CHUNK  # of a tile at most: queries, gallery images; B
 def part_to_part_distance(
     query: np.ndarray, gallery: np.ndarray, query_visible: np.ndarray, gallery_visible: np.ndarray
 ) -> np.ndarray:
-    """dist_total [Q, G] of Eq. 9: Euclidean distance averaged over the mutually visible embeddings.
+    """dist_total [Q, G] of Eq. 9, as it reads: Euclidean distance averaged over the mutually visible embeddings.
+
+    The oracle of `PartDistances`, called by tests alone.
 
     `query` [Q, P, D] and `gallery` [G, P, D] are features, `query_visible` [Q, P] and `gallery_visible` [G, P] their
     visibility scores, 0 or 1, or anything between. Infinite where nothing is visible in both images. The oracle of the

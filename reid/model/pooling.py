@@ -9,9 +9,9 @@ SMALLEST_MASS = 1e-6  # of a map, so that a map of zeros gives zeros
 
 
 def weighted_average(features: AppearanceMap, maps: Float[Tensor, "N M h w"]) -> Float[Tensor, "N M C"]:
-    """GWAP: for each map, the mean of the features weighted by it (Eq. 3).
+    """GWAP: for each map, the mean of the features weighted by it (Eq. 3), as it reads.
 
-    No tensor of size N x M x C x h x w is built.
+    The oracle of `bpbreid.pool_embeddings`, which pools all maps at once; called by tests alone.
     """
     return features.weighted_sum(maps) / masses(maps)[:, :, None]
 
