@@ -1,11 +1,11 @@
 """Evaluation at the size of Market-1501: ours against the straightforward way, from the same file to the same mAP.
 
 The reference does what the authors' released code does, written out here: features of both sides in memory, distances
-of all parts in one tensor [P, Q, G] beside their mean over mutually visible ones (masks by multiplication, 500 gallery
+of all parts in one tensor [P, Q, G] next to their mean over mutually visible ones (masks by multiplication, 500 gallery
 images at a time), all rows sorted by argsort, then one query after the other in Python, with the precision at every
 place of its list. Each way is a process of its own on one thread; imports, reading the file and loading compiled code
 from its cache are part of it. Nothing that compares all pairs can be faster than the products of visible features,
-which are measured alone. So is the ranking, on one matrix, beside a compiled loop that sorts every row. Last, the
+which are measured alone. So is the ranking, on one matrix, next to a compiled loop that sorts every row. Last, the
 gallery grows by distractors.
 
     python benchmarks/evaluation.py [--growth 16000 128000 500000]
@@ -83,7 +83,7 @@ def measure(folder: Path, growth: list[int]) -> list[tuple]:
     rows = [(what, theirs, ours, theirs / ours, target) for what, theirs, ours, target in rows]
     for gallery in growth:
         grown = alone("ours", fabricate(folder / "grown.h5", gallery))
-        rows.append((f"{gallery} images, CPU s beside Market-1501's", seconds, grown["cpu_s"], None, 0))
+        rows.append((f"{gallery} images, CPU s next to Market-1501's", seconds, grown["cpu_s"], None, 0))
         rows.append((f"{gallery} images, MB at most", MOST, grown["peak_mb"], MOST / grown["peak_mb"], 1))
     return rows
 

@@ -67,7 +67,7 @@ def _compiled(pattern: str) -> str:
 
 
 class Options(Section):
-    """What a reader wants to know besides the root; each key belongs to the readers named."""
+    """What a reader wants to know besidess the root; each key belongs to the readers named."""
 
     pattern: Annotated[str, AfterValidator(_compiled)] | None = None  # names: of an image's path; folders: within one
     file: str | None = None  # table: CSV or Parquet with the columns path, identity and, if known, camera and split

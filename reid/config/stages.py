@@ -91,7 +91,7 @@ class TrainConfig(StageConfig):
 
 
 class EmbedConfig(StageConfig):
-    """What embeddings depend on besides the weights."""
+    """What embeddings depend on besidess the weights."""
 
     model: ModelInUse
     root: str

@@ -1,4 +1,4 @@
-"""The inner loops of the evaluation, compiled once and cached beside this file; they run without Python's lock."""
+"""The inner loops of the evaluation, compiled once and cached next to this file; they run without Python's lock."""
 
 import numpy as np
 from numba import njit

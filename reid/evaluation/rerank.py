@@ -22,7 +22,7 @@ from reid.evaluation.matching import Compared
 from reid.evaluation.nearest import Nearest
 from reid.evaluation.tiles import HERE, Compute, Tile
 
-ROWS = 2048  # images whose features are in memory beside a block
+ROWS = 2048  # images whose features are in memory next to a block
 STEP = 1024  # images whose neighbours are expanded, or averaged, at a time
 
 

@@ -49,7 +49,7 @@ def test_the_curve_is_that_of_all_thresholds(seed, width, values, apart):
 
 
 def test_by_hand():
-    """Positives at 1 and 3; negatives at 2, 3 and infinity; one pair of the query's own camera takes no part."""
+    """Positives at 1 and 3; negatives at 2, 3 and infinity; one pair of the query's own camera is ignored."""
     distances = np.array([[1, 3, 2, 3, np.inf, 0]], np.float32)
     who = [np.array(values) for values in ([1], [1, 1, 2, 0, 3, 1], [1], [2, 2, 1, 1, 1, 1])]
     roc, _, _ = curve(distances, who, 6)
