@@ -118,4 +118,4 @@ def test_a_gpu_keeps_all_of_it():
         assert (distances.shape, slack.shape) == ((8, 37), (8,))
         assert {distances.dtype, slack.dtype} == {torch.float32}
         with pytest.raises(RuntimeError, match="device"):
-            tile_distances(rows, [Dense(*(values.cpu() for values in side)) for side in columns])
+            tile_distances(rows, [Dense(*(torch.ones_like(one, device="cpu") for one in side)) for side in columns])
