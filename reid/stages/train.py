@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state", type=Path, required=True, help="directory of the resumable state")
     parser.add_argument("--threads", type=int, default=1, help="of torch; as many processes load images")
     parser.add_argument(
-        "--profile", type=Path, help="output Chrome trace of ten steps; their table goes beside it, .txt"
+        "--profile", type=Path, help="output Chrome trace of ten steps; their table goes next to it, .txt"
     )
 
 

@@ -55,7 +55,7 @@ def test_a_foreign_file(tmp_path, content):
         LabelFile(tmp_path / "foreign.h5")
 
 
-def test_somebody_elses_hdf5(tmp_path):
+def test_foreign_hdf5(tmp_path):
     with h5py.File(tmp_path / "foreign.h5", "w") as file:
         file["labels"] = [1, 2, 3]
     with pytest.raises(UserError, match=r"foreign\.h5: is not a file of this project's label stages"):
@@ -89,7 +89,7 @@ def test_a_writer_that_fails_leaves_the_last_file(fields):
 
 
 def reforged(path: Path, change) -> Path:
-    """A file with a seal that fits, whose content somebody changed."""
+    """A file with a seal that fits, whose content was changed."""
     schema = json.loads(path.read_bytes()[:USER_BLOCK])["schema"]
     with sealed(path.with_name("forged.h5"), schema) as forged:
         with h5py.File(path) as file:

@@ -53,7 +53,7 @@ def test_what_comes_out_is_behind_those_bottlenecks():
     assert all(torch.equal(levels[number], seen[number]) for number in range(4))
 
 
-def test_coarser_branches_are_raised_bilinearly_corner_on_corner():
+def test_coarser_branches_are_upsampled_bilinearly_corner_on_corner():
     fine, coarse = torch.randn(1, 2, 5, 3, dtype=torch.double), torch.randn(1, 1, 3, 2, dtype=torch.double)
     found = Backbone(Levels(fine, coarse))(None).product(torch.eye(3, dtype=torch.double))
     assert torch.allclose(found[:, :2], fine)

@@ -42,3 +42,23 @@ def test_all_environments_pin_the_same_versions():
 def lines(file: str) -> list[str]:
     text = (PROJECT / file).read_text()
     return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+# Words of this project's past, in place of which the field has its own (CONTRIBUTING.md).
+PAST = (
+    r"\b(mend(s|ed)?|somebody|everybody|for want of|takes? no part|mercy|must_be_whole|refused_by_disk|searched_for)\b"
+)
+
+
+def test_words_are_the_field_s():
+    """Keys of the configuration that are called otherwise now: artefacts.errors.RENAMED answers them."""
+    listed = subprocess.run(
+        ["git", "ls-files", "*.py", "*.smk", "*.yaml", "*.md"], cwd=PROJECT, capture_output=True, text=True
+    )
+    files = [
+        PROJECT / name for name in listed.stdout.split() if name not in ("CHANGELOG.md", "tests/workflow/test_style.py")
+    ]
+    assert files or not (PROJECT / ".git").exists()
+    assert not [
+        f"{file.name}: {found[0]}" for file in files for found in re.finditer(PAST, file.read_text(encoding="utf-8"))
+    ]

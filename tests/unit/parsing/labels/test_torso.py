@@ -35,7 +35,7 @@ def encloses(polygon: list[np.ndarray], x: float, y: float) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("somebody", "around"),
+    ("person", "around"),
     [
         (person(), FOUR),
         (person(moved={11: (0.44, 0.5), 12: (0.56, 0.5)}), (5, 6, 11, 12)),  # hips exchanged
@@ -47,12 +47,12 @@ def encloses(polygon: list[np.ndarray], x: float, y: float) -> bool:
         (person(missing=(12,)), (5, 6, 11)),
     ],
 )
-def test_it_is_what_shoulders_and_hips_enclose(somebody, around):
-    somebody[6, 2], somebody[11, 2] = 0.64 * (somebody[6, 2] > 0), 0.49 * (somebody[11, 2] > 0)
-    points = somebody[:, :2] * LARGE[::-1]
-    least = min(somebody[joint, 2] for joint in FOUR if somebody[joint, 2] > 0)
-    top, bottom = (np.mean([points[j] for j in pair if somebody[j, 2] > 0], 0) for pair in ((5, 6), (11, 12)))
-    filled = limbs.trunk(somebody, CENTRES, LARGE)
+def test_it_is_what_shoulders_and_hips_enclose(person, around):
+    person[6, 2], person[11, 2] = 0.64 * (person[6, 2] > 0), 0.49 * (person[11, 2] > 0)
+    points = person[:, :2] * LARGE[::-1]
+    least = min(person[joint, 2] for joint in FOUR if person[joint, 2] > 0)
+    top, bottom = (np.mean([points[j] for j in pair if person[j, 2] > 0], 0) for pair in ((5, 6), (11, 12)))
+    filled = limbs.trunk(person, CENTRES, LARGE)
     for place, (x, y) in enumerate(CENTRES):
         inside = encloses([points[joint] for joint in around], x, y)
         upper = math.dist((x, y), top) <= math.dist((x, y), bottom)
@@ -65,7 +65,7 @@ def test_it_is_what_shoulders_and_hips_enclose(somebody, around):
 
 
 @pytest.mark.parametrize(
-    "somebody",
+    "person",
     [
         person(missing=(5, 6)),
         person(missing=(5, 12)),
@@ -74,12 +74,12 @@ def test_it_is_what_shoulders_and_hips_enclose(somebody, around):
         person(moved={5: (0.1, 0.1), 6: (0.2, 0.2), 11: (0.3, 0.3), 12: (0.4, 0.4)}),
     ],
 )
-def test_two_corners_enclose_nothing(somebody):
-    assert not limbs.trunk(somebody, CENTRES, SIZE).any()
+def test_two_corners_enclose_nothing(person):
+    assert not limbs.trunk(person, CENTRES, SIZE).any()
 
 
-def labels_of(maker: MaskMaker, maps: np.ndarray, somebody: np.ndarray) -> np.ndarray:
-    return maker.labels(maker.confidences(maps, somebody))
+def labels_of(maker: MaskMaker, maps: np.ndarray, person: np.ndarray) -> np.ndarray:
+    return maker.labels(maker.confidences(maps, person))
 
 
 @pytest.mark.parametrize("kind", ["gated", "limbs", "plain"])

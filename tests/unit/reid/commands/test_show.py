@@ -89,7 +89,7 @@ def test_images_of_gallery_and_training_are_shown_too(folder):
     assert ranked_rows(np.asarray(Image.open(picture))) == SEEN.sum() + 1
 
 
-def test_a_gallery_image_is_searched_for_like_a_query(folder):
+def test_a_gallery_image_is_ranked_like_a_query(folder):
     with reading(folder / "results/people/tiny/seed1/embeddings.h5") as file:
         swapped = with_queries(file, file.gallery)
         assert swapped.query.key == swapped.gallery.key == file.gallery.key

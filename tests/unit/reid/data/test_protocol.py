@@ -148,7 +148,7 @@ def test_the_report_says_what_is_wrong_and_how_to_go_on():
 
 @pytest.fixture
 def spoilt(people, tmp_path):
-    """A manifest with a query of somebody unknown and a query that cannot be read."""
+    """A manifest with a query of an unknown person and a query that cannot be read."""
     lost = ImageRow("query/=1.jpg", "query", 99, 1, 64, 128, "0" * 64, "Ann | Bo", "1")
     broken = ImageRow("query/2.jpg", "query", 5, 1, 0, 0, "1" * 64, "0005", "1")
     write_manifest(tmp_path / "manifest.csv", [*read_manifest(people.manifest), lost, broken])
