@@ -23,6 +23,7 @@ from reid.config.training import (  # noqa: F401 - as above
     Model,
     ModelEntry,
     ModelInUse,
+    Occlusion,
     Training,
     Visibility,
 )  # fmt: skip

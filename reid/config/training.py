@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from artefacts.config import Count, Embedding, Name, Positive, Section, Share, Size
 
@@ -61,6 +61,37 @@ class Jitter(Section):
     contrast: Share
 
 
+def _ascending(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] > limits[1]:
+        raise ValueError(f"{list(limits)}: the least comes first; write {sorted(limits)}")
+    return limits
+
+
+Range = Annotated[tuple[Share, Share], AfterValidator(_ascending), "least, greatest share"]
+
+
+class Occlusion(Section):
+    """What is pasted on training images and their label maps, out of another identity's image of the batch.
+
+    Departs from the paper, which has no occluders in training.
+    """
+
+    probability: Share  # of an image, to get one occluder
+    kinds: dict[Literal["people", "objects", "strips"], Annotated[float, Field(ge=0)]]  # how often, against each other
+    person_across: Range = (0.2, 0.6)  # of the width, by which a person is shifted to either side
+    person_down: Range = (0.0, 0.3)  # of the height, by which a person is shifted
+    object_area: Range = (0.05, 0.3)  # of the image, of an object's bounding box
+    bottom_strip: Range = (0.25, 0.6)  # of the height, that a strip at the bottom covers
+    side_strip: Range = (0.25, 0.55)  # of the width, that a strip on the left or right covers
+
+    @field_validator("kinds")
+    @classmethod
+    def _some_kind_occurs(cls, kinds: dict[str, float]) -> dict[str, float]:
+        if not any(kinds.values()):
+            raise ValueError("no kind is left; give people, objects or strips a number above 0")
+        return kinds
+
+
 class Augmentation(Section):
     """What is done to training images and their label maps alike (Section 4.2)."""
 
@@ -69,6 +100,7 @@ class Augmentation(Section):
     erasing: Share  # probability of random erasing [45]
     erasing_form: Literal["paper", "official"] = "paper"  # box of [45]; or 15-65 % of height and of width
     jitter: Jitter | None = None  # null: none
+    occlusion: Occlusion | None = None  # null: none
 
 
 class Visibility(Section):
@@ -187,6 +219,20 @@ class Model(Section):
     def _fixed_attention_is_not_learnt(self) -> "Model":
         if self.head.attention != "learned" and self.loss.attention_weight:
             raise ValueError(f"attention {self.head.attention!r} is not learnt; set loss.attention_weight to 0.0")
+        return self
+
+    @model_validator(mode="after")
+    def _occluders_can_be_had(self) -> "Model":
+        occlusion, training = self.augmentation.occlusion, self.training
+        if occlusion and occlusion.kinds.get("people") and not self.needs_labels:
+            raise ValueError(
+                "augmentation.occlusion.kinds: stripes have no labels to cut people out by; set people to 0"
+            )
+        if occlusion and training.ids_per_batch < 2 * training.processes:
+            raise ValueError(
+                "augmentation.occlusion: takes occluders from another identity of a process's share of the batch; "
+                f"raise training.ids_per_batch to {2 * training.processes} or more"
+            )
         return self
 
 

@@ -2,7 +2,7 @@
 
 Images travel as uint8 in channels-last order and become floats once a batch (`normalised`), on the device that needs
 them. A training sample's random numbers depend on (seed, epoch, position) alone, so batches are the same whatever the
-number of workers.
+number of workers. An occluder comes from the batch, or the share of it that one of several processes has.
 """
 
 from collections.abc import Sequence
@@ -31,6 +31,7 @@ from reid.data.augmentation import (
     source_cells,
 )
 from reid.data.images import load_image
+from reid.data.occlusion import AugmentedSamples, occlude
 from reid.data.sampler import Address
 
 
@@ -101,25 +102,35 @@ class TrainingSamples(Dataset):
 
     def __getitems__(self, addresses: list[Address]) -> TrainingBatch:
         """The batch at these addresses. Raises UserError for an image that cannot be read or has no labels."""
+        rows = [self.rows[image] for _, _, image in addresses]
+        rngs = [self._generator(epoch, position) for epoch, position, _ in addresses]
+        placements = [sample_augmentation(self.size, self.augmentation, rng) for rng in rngs]
+        augmented = self._augmented(addresses, placements)
+        if self.augmentation.occlusion:
+            flipped, identities = [placement.flipped for placement in placements], [row.identity for row in rows]
+            occlude(augmented, identities, flipped, self.augmentation.occlusion, rngs)
+        return TrainingBatch(
+            images=_channels_first(augmented.images),
+            labels=None if augmented.labels is None else torch.from_numpy(augmented.labels),
+            identities=torch.tensor([self.number_of[row.identity] for row in rows]),
+            cameras=torch.tensor([row.camera for row in rows]),
+            keys=[row.key for row in rows],
+            confidences=None if augmented.confidences is None else torch.from_numpy(augmented.confidences),
+        )
+
+    def _augmented(self, addresses: list[Address], placements: list[AugmentParams]) -> AugmentedSamples:
         images = np.zeros((len(addresses), *self.size, 3), np.uint8)
         labels, confidences = [], []
-        for out, (epoch, position, image) in zip(images, addresses, strict=True):
+        for out, (_, _, image), placement in zip(images, addresses, placements, strict=True):
             row = self.rows[image]
-            placement = sample_augmentation(self.size, self.augmentation, self._generator(epoch, position))
             apply_to_image(load_image(self.root, row, self.size), placement, out)
             if self.labels is not None:
                 cells = source_cells(self.size, self.labels.grid, placement)
                 labels.append(apply_to_labels(self.label_maps[image], cells, placement.flipped, self.labels.mirrored))
                 if self.with_confidences:
                     confidences.append(self._confidences(row.key, cells, placement))
-        rows = [self.rows[image] for _, _, image in addresses]
-        return TrainingBatch(
-            images=_channels_first(images),
-            labels=torch.from_numpy(np.stack(labels)) if labels else None,
-            identities=torch.tensor([self.number_of[row.identity] for row in rows]),
-            cameras=torch.tensor([row.camera for row in rows]),
-            keys=[row.key for row in rows],
-            confidences=torch.from_numpy(np.stack(confidences)) if confidences else None,
+        return AugmentedSamples(
+            images, np.stack(labels) if labels else None, np.stack(confidences) if confidences else None
         )
 
     def _generator(self, epoch: int, position: int) -> np.random.Generator:

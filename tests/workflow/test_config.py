@@ -20,6 +20,7 @@ LOSSLESS = {"attention_weight": 0.0, "attention_smoothing": 0.1, "attention_form
             "identity_smoothing": 0.1, "triplet": [], "part_triplet": "averaged", "margin": 0.3}  # fmt: skip
 SEEN = {"triplet_visibility": {"rule": "argmax", "threshold": 0.4}}
 DEMO_ROW = {"label": "BoT", "dataset": "synthetic", "model": "bot_small", "matching": "global"}
+PASTED = {"probability": 0.3, "kinds": {"people": 2.0, "strips": 1.0}}
 RESERVED = ("global", "foreground", "concatenated", "parts", "background")
 
 
@@ -161,6 +162,27 @@ def refusal(path: str, value: object) -> str:
         ("recipes/paper/backbone/levels", [1, 1], "models.resnet50: backbone: levels [1, 1]: must ascend"),
         ("recipes/paper/backbone/levels", [-2, -1], "models.resnet50: backbone: levels [-2, -1]: must ascend"),
         ("recipes/paper/backbone/levels", [], "models.resnet50: backbone: levels []: must ascend"),
+        *(
+            (
+                "recipes/paper/augmentation/occlusion",
+                PASTED | keys,
+                f"models.resnet50: augmentation.occlusion.{message}",
+            )
+            for keys, message in [
+                ({"kinds": {"people": 0.0}}, "kinds: no kind is left; give people"),
+                ({"kinds": {"cars": 1.0}}, "kinds.cars"),
+                ({"kinds": {"strips": -1.0}}, "kinds.strips: Input should be greater"),
+                ({"side_strip": [0.5, 0.2]}, "side_strip: [0.5, 0.2]: the least comes first; write [0.2, 0.5]"),
+                ({"object_area": [0.5, 2.0]}, "object_area.1: Input should be less"),
+            ]
+        ),
+        ("models/pcb/augmentation", {"occlusion": PASTED}, "models.pcb: augmentation.occlusion.kinds: stripes have"),
+        (
+            "models/hrnet",
+            {"recipe": "paper", "augmentation": {"occlusion": PASTED}, "training": {"processes": 16}},
+            "models.hrnet: augmentation.occlusion: takes occluders from another identity of a process's share of the "
+            "batch; raise training.ids_per_batch to 32",
+        ),
         ("schemes/eight/mirrored/1", ["left_arm", "left_leg"], "schemes.eight: mirrored [['left_arm', 'right_arm'], "),
         ("schemes/eight/mirrored/1", ["left_leg", "left_leg"], "schemes.eight: mirrored [['left_arm', 'right_arm'], "),
         *((f"schemes/five/parts/{name}", [0], f"schemes.five: part {name!r}: this name means") for name in RESERVED),
