@@ -24,11 +24,16 @@ def weighted_backbone(entry: BackboneConfig, size: tuple[int, int]) -> Backbone:
 
     Raises UserError when it cannot be built so, or when the weights cannot be had or are those of another network.
     """
-    pretrained = entry.weights == "imagenet"
-    backbone = build_backbone(entry.name, entry.levels, entry.last_stride, pretrained, entry.ibn, entry.non_local, size)
+    backbone = backbone_of(entry, size, pretrained=entry.weights == "imagenet")
     if entry.weights not in (None, "imagenet"):
         _load(backbone, entry)
     return backbone
+
+
+def backbone_of(entry: BackboneConfig, size: tuple[int, int], pretrained: bool = False) -> Backbone:
+    """The backbone that an entry names, with new weights or timm's. Raises UserError when it cannot be built so."""
+    keys = entry.model_dump(exclude={"weights", "sha256"})
+    return build_backbone(**keys, pretrained=pretrained, size=size)
 
 
 def _load(backbone: Backbone, entry: BackboneConfig) -> None:
@@ -42,6 +47,7 @@ def _load(backbone: Backbone, entry: BackboneConfig) -> None:
     try:
         weights = _renamed(timm_names(_content(path)), wanted)
         weights = with_positions_of(backbone.network, weights)
+        _require_stem(weights, wanted)
         _require_shapes(weights, wanted)
         absent, left_over = backbone.network.load_state_dict(weights, strict=False)
     except Exception as error:  # of many types: the file is anything
@@ -63,6 +69,13 @@ def _renamed(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str,
     """The weights under the names that the feature extractor has for them, where it has them."""
     places = {name: next((one for one in extractor_names(name) if one in wanted), name) for name in weights}
     return {places[name]: tensor for name, tensor in weights.items()}
+
+
+def _require_stem(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    """Raises ValueError, which names the key to set, where the file and the network do not both have a stem or none."""
+    theirs, ours = (any("patch_embed.conv." in name for name in names) for names in (weights, wanted))
+    if theirs != ours:
+        raise ValueError(f"set models.*.backbone.stem to {'ics' if theirs else 'null'} for a file like this")
 
 
 def _require_shapes(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:

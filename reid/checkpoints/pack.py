@@ -15,11 +15,11 @@ from torch import Tensor
 
 from artefacts.errors import UserError, first_problem
 from artefacts.files import replacing, write_text
+from reid.checkpoints.backbones import backbone_of
 from reid.checkpoints.store import TrainedModel
 from reid.config.pack import FORMAT, Pack, Preprocessing
 from reid.config.report import Matching
 from reid.config.root import ModelInUse
-from reid.model.backbone import build_backbone
 from reid.model.bpbreid import BPBReID
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
@@ -74,10 +74,7 @@ def read_pack(name: str | Path) -> tuple[BPBReID, Pack]:
     """
     folder = _folder(name)
     pack = _configuration(folder / CONFIG)
-    entry = pack.backbone
-    backbone = build_backbone(
-        entry.name, entry.levels, entry.last_stride, False, entry.ibn, entry.non_local, pack.preprocessing.size
-    )
+    backbone = backbone_of(pack.backbone, pack.preprocessing.size)
     network = BPBReID(backbone, len(pack.parts), 0, pack.use_bnneck_for, pack.head)
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))

@@ -5,7 +5,6 @@ import math
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
-PATCH = 16  # pixels
 KNOWN_SIZES = ((256, 128), (384, 128))  # height and width in pixels of images that person networks are trained on
 BIAS_TABLE = "relative_position_bias_table"
 
@@ -36,23 +35,28 @@ def _resized(embeddings: Tensor, wanted: Tensor, patches: nn.Module | None) -> T
     if grid is None or embeddings.shape[-1] != wanted.shape[-1]:
         return embeddings
     prefix = wanted.shape[1] - math.prod(grid)
-    given = _grid_of(embeddings.shape[1] - prefix, tuple(grid))
+    given = _grid_of(embeddings.shape[1] - prefix, patches)
     return resample_abs_pos_embed(embeddings, list(grid), list(given), prefix)
 
 
-def _grid_of(cells: int, wanted: tuple[int, int]) -> tuple[int, int]:
+def _grid_of(cells: int, patches: nn.Module) -> tuple[int, int]:
     """Rows and columns of so many patches: square as ImageNet's, like ours, or of a known size of images of people."""
     side = math.isqrt(max(cells, 0))
     if side and side**2 == cells:
         return side, side
-    if cells == math.prod(wanted):
-        return wanted
-    for stride in range(PATCH, 7, -1):  # overlapping where less than a patch
-        for size in KNOWN_SIZES:
-            rows, columns = ((pixels - PATCH) // stride + 1 for pixels in size)
+    if cells == math.prod(patches.grid_size):
+        return tuple(patches.grid_size)
+    patch = patches.patch_size[0]
+    for stride in range(patch, patch // 2 - 1, -1):  # overlapping where less than a patch
+        for size in (patches.img_size, *KNOWN_SIZES):
+            rows, columns = ((pixels - patch) // stride + 1 for pixels in size)
             if rows * columns == cells:
                 return rows, columns
-    raise ValueError(f"position embeddings of {cells} patches: neither square nor of images of {KNOWN_SIZES}")
+    raise ValueError(f"position embeddings of {cells} patches: neither square nor of images of {_listed(KNOWN_SIZES)}")
+
+
+def _listed(sizes: tuple[tuple[int, int], ...]) -> str:
+    return " or ".join(f"{height}x{width}" for height, width in sizes)
 
 
 def _cut(table: Tensor, window: tuple[int, int]) -> Tensor:

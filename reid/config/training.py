@@ -17,6 +17,16 @@ class BackboneConfig(Section):
     last_stride: Literal[1, 2, "auto"] | None = None  # of the last level; auto = 1 where it can be; null = timm's
     non_local: bool = False  # non-local blocks in a ResNet's second and third level, as released with IBN-a
     ibn: Literal["a"] | None = None  # instance next to batch normalisation in a ResNet's first three levels [16]
+    patch_stride: Count | None = None  # pixels between a ViT's patches, which overlap where it is less than their size
+    stem: Literal["ics"] | None = None  # convolutions before a ViT's patches, as in TransReID-SSL's weights on LUPerson
+
+    @model_validator(mode="after")
+    def _the_stem_fixes_the_patches(self) -> "BackboneConfig":
+        if self.stem and self.patch_stride:
+            raise ValueError("`stem` has patches that do not overlap; leave out `stem` or `patch_stride`")
+        if self.stem and self.weights == "imagenet":
+            raise ValueError("timm has no ImageNet weights with `stem`; set weights to the path of a file, or to null")
+        return self
 
     @model_validator(mode="after")
     def _ibn_has_weights_of_its_own(self) -> "BackboneConfig":

@@ -11,6 +11,7 @@ from reid.model.extractor import Grid, channels_first, create_extractor, grids_o
 from reid.model.ibn import put_instance_norm
 from reid.model.last_stride import restore, take_stride_out
 from reid.model.non_local import put_non_local_blocks
+from reid.model.patches import put_patches
 from reid.model.pointwise import take_cells_first
 
 
@@ -40,20 +41,25 @@ def build_backbone(
     ibn: str | None = None,
     non_local: bool = False,
     size: tuple[int, int] = (256, 128),
+    patch_stride: int | None = None,
+    stem: str | None = None,
 ) -> Backbone:
     """A timm network as feature extractor of images of `size` (height, width) in pixels.
 
     `levels` are timm's out_indices, finest first (-1 = the last). `last_stride` 1 takes the stride out of the last of
     them, as Bag of Tricks does with a ResNet's last stage; "auto" does so where the network has one to take out, which
     leaves ConvNeXt, transformers and others as they are. `pretrained` loads timm's ImageNet weights. `ibn` "a" puts
-    instance normalisation into a ResNet, `non_local` non-local blocks. Raises UserError where that cannot be.
+    instance normalisation into a ResNet, `non_local` non-local blocks. `patch_stride` (pixels) lets a ViT's
+    patches overlap, `stem` "ics" puts convolutions before them. Raises UserError where that cannot be.
     """
     network = create_extractor(name, levels, pretrained, size)
     if ibn:
         put_instance_norm(network)
     if non_local:
         put_non_local_blocks(network)
+    stride = put_patches(network, patch_stride, stem == "ics") if patch_stride or stem else None
     backbone = Backbone(network)
+    backbone.stride = stride or backbone.stride
     grids = grids_of(name, network, size)
     if last_stride in (1, "auto"):
         taken = _last_stride_taken(name, network, size, grids[-1])

@@ -67,16 +67,16 @@ def vit() -> nn.Module:
     return timm.create_model("vit_small_patch16_224", img_size=SIZE, num_classes=0, **VIT)
 
 
-def loaded(path, name: str, content: object, monkeypatch, small: dict, size=SIZE, levels=(-1,)):
+def loaded(path, name: str, content: object, monkeypatch, small: dict, size=SIZE, **keys):
     """The backbone of timm's network `name`, made `small`, with the weights of a file of `content`."""
     torch.save(content, path)
     create = timm.create_model
     monkeypatch.setattr(timm, "create_model", lambda name, **given: create(name, **(small | given)))
-    return weighted_backbone(BackboneConfig(name=name, weights=str(path), levels=levels), size).eval()
+    return weighted_backbone(BackboneConfig(name=name, weights=str(path), **keys), size).eval()
 
 
-def small_vit(path, content: object, monkeypatch):
-    return loaded(path, "vit_small_patch16_224", content, monkeypatch, VIT)
+def small_vit(path, content: object, monkeypatch, **keys):
+    return loaded(path, "vit_small_patch16_224", content, monkeypatch, VIT, **keys)
 
 
 def test_solider_s_swin_comes_back_tensor_by_tensor(swin):
@@ -134,7 +134,7 @@ def test_swin_from_a_file_gives_the_maps_of_timm_s_network(swin, tmp_path, monke
         expected = [level.float() for level in swin.eval().forward_intermediates(images, intermediates_only=True)]
         content = {"state_dict": {f"base.{name}": tensor for name, tensor in solider(swin.state_dict()).items()}}
         name, levels = "swin_tiny_patch4_window7_224", (0, 2, 3)
-        backbone = loaded(tmp_path / "swin.pth", name, content, monkeypatch, SWIN, (224, 224), levels)
+        backbone = loaded(tmp_path / "swin.pth", name, content, monkeypatch, SWIN, (224, 224), levels=levels)
         found = backbone.network(images)
     for one, other in zip(found, (expected[0], expected[2], expected[3]), strict=True):
         assert torch.allclose(one.permute(0, 3, 1, 2), other, atol=1e-5)
@@ -169,6 +169,69 @@ def test_a_jigsaw_model_s_last_block_is_its_trained_copy(vit, tmp_path, monkeypa
     found = small_vit(tmp_path / "vit.pth", content, monkeypatch).network.model
     assert (found.blocks[2].mlp.fc1.weight == 1).all()
     assert torch.equal(found.blocks[1].mlp.fc1.weight, weights["blocks.1.mlp.fc1.weight"])
+
+
+def ics(vit: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights with a stem of convolutions under the names that TransReID-SSL's files have."""
+    torch.manual_seed(2)
+    instance, batch = nn.InstanceNorm2d(32, affine=True), nn.BatchNorm2d(32)
+    stem = {
+        "0.weight": torch.randn(64, 3, 7, 7),
+        "3.weight": torch.randn(64, 64, 3, 3),
+        "6.weight": torch.randn(64, 64, 3, 3),
+    }
+    for place, (kind, layer) in product((1, 4), (("IN", instance), ("BN", batch))):
+        stem |= {f"{place}.{kind}.{name}": tensor for name, tensor in layer.state_dict().items()}
+    stem |= {f"7.{name}": tensor for name, tensor in nn.BatchNorm2d(64).state_dict().items()}
+    weights = vit | {f"patch_embed.conv.{name}": tensor for name, tensor in stem.items()}
+    return weights | {"patch_embed.proj.weight": torch.randn(8, 64, 8, 8), "fc.weight": torch.zeros(9, 8)}
+
+
+def test_a_stem_of_convolutions_is_loaded_and_gives_the_same_grid(vit, tmp_path, monkeypatch):
+    weights = ics(random(vit))
+    backbone = small_vit(tmp_path / "vit.pth", {"model": weights}, monkeypatch, stem="ics")
+    found, images = backbone.network.model.patch_embed, torch.randn(1, 3, *SIZE)
+    assert all(torch.equal(found.state_dict()[name[12:]], weights[name]) for name in weights if "patch_embed" in name)
+    with torch.inference_mode():
+        maps = found.conv(images)
+        first = maps[0, :, 8:16, :8].flatten() @ weights["patch_embed.proj.weight"].flatten(1).T
+        assert torch.allclose(found(images)[0, 2], first + weights["patch_embed.proj.bias"], rtol=1e-4, atol=1e-4)
+        assert whole(backbone(images)).shape == (1, 8, 4, 2)
+
+
+def test_overlapping_patches_are_those_cut_one_by_one(vit, tmp_path, monkeypatch):
+    weights = random(vit)
+    weights["pos_embed"] = torch.randn(1, 1 + 4 * 2, 8)
+    backbone = small_vit(tmp_path / "vit.pth", weights, monkeypatch, patch_stride=12)
+    patches, images = backbone.network.model.patch_embed, torch.randn(1, 3, *SIZE)
+    kernel, bias = weights["patch_embed.proj.weight"].flatten(1), weights["patch_embed.proj.bias"]
+    with torch.inference_mode():
+        found = patches(images)[0].reshape(5, 2, 8)
+        for row, column in product(range(5), range(2)):
+            patch = images[0, :, 12 * row : 12 * row + 16, 12 * column : 12 * column + 16].flatten()
+            assert torch.allclose(found[row, column], kernel @ patch + bias, atol=1e-4)
+        assert whole(backbone(images)).shape == (1, 8, 5, 2)
+    assert backbone.stride == 12
+
+
+def test_a_stem_on_one_side_only_names_the_key(vit, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match=r"set models\.\*\.backbone\.stem to ics"):
+        small_vit(tmp_path / "vit.pth", ics(random(vit)), monkeypatch)
+    with pytest.raises(UserError, match=r"set models\.\*\.backbone\.stem to null"):
+        small_vit(tmp_path / "vit.pth", random(vit), monkeypatch, stem="ics")
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "message"),
+    [
+        ("resnet18", {"stem": "ics"}, "backbone.stem: only a ViT has it"),
+        ("resnet18", {"patch_stride": 12}, "backbone.patch_stride: only a ViT has it"),
+        ("vit_tiny_patch16_224", {"patch_stride": 17}, "17 pixels leave gaps between patches of 16"),
+    ],
+)
+def test_patches_that_a_network_cannot_have(name, keys, message):
+    with pytest.raises(UserError, match=message):
+        weighted_backbone(BackboneConfig(name=name, **keys), SIZE)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(16, 8), (24, 8), (21, 10), (31, 10), (14, 14)])
