@@ -45,7 +45,7 @@ def _load(backbone: Backbone, entry: BackboneConfig) -> None:
         raise UserError(f"{path}: its SHA-256 is not models.*.backbone.sha256; get the file again or fix the digest")
     wanted = backbone.network.state_dict()
     try:
-        weights = _renamed(timm_names(_content(path)), wanted)
+        weights = _renamed(timm_names(_content(path), entry.semantic_weight), wanted)
         weights = with_positions_of(backbone.network, weights)
         _require_stem(weights, wanted)
         _require_shapes(weights, wanted)

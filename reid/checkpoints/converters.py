@@ -7,7 +7,9 @@ kept, so that the loader can name it if the network has no use for it.
 import re
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 Weights = dict[str, Tensor]
 
@@ -15,7 +17,7 @@ WRAPPERS = ("state_dict", "model", "teacher", "target_encoder", "module", "stude
 PREFIXES = ("module.", "backbone.", "base.")  # several GPUs; pretraining; TransReID's and SOLIDER's models
 REID_HEAD = r"(bottleneck|classifier)(_\d+)?\.|fcneck\."
 SWIN_LEFT_OUT = re.compile(
-    r"semantic_embed_[wb]\."  # SOLIDER's: how much of semantics and how much of appearance, an input of its own
+    r"semantic_embed_[wb]\."  # SOLIDER's, of how much semantics is wanted, and how much appearance
     r"|norm[0-2]\."  # behind the levels; timm's levels have none
     rf"|.*\.(relative_position_index|attn_mask)$|{REID_HEAD}"  # computed from the sizes
 )
@@ -35,15 +37,16 @@ VIT_LEFT_OUT = re.compile(
 DOWNSAMPLING = re.compile(r"^layers\.(\d+)\.downsample\.")
 
 
-def timm_names(content: object) -> Weights:
+def timm_names(content: object, semantic_weight: float | None = None) -> Weights:
     """Tensors of a checkpoint under timm's names, or as they are where it is of none of the kinds above.
 
     `content` is what the file holds: tensors by name, or a dict of such under a name like `state_dict` or `teacher`.
+    `semantic_weight` is taken into the patch mergings of SOLIDER's Swin, as scale and shift of what they give.
     Raises ValueError if it holds none, or tensors of impossible shapes.
     """
     weights = _without_prefixes(_unwrapped(content))
     if "stages.0.blocks.0.attn.w_msa.qkv.weight" in weights:
-        return _from_mmdetection(weights)
+        return _from_mmdetection(weights if semantic_weight is None else _with_semantics(weights, semantic_weight))
     if "layers.0.downsample.norm.weight" in weights:  # Swin's own code; timm's Swin merges patches in the next level
         return _merging_in_the_next_level(_kept(weights, SWIN_LEFT_OUT))
     if "blocks.0.attn.qkv.weight" in weights:
@@ -87,8 +90,26 @@ def _from_mmdetection(weights: Weights) -> Weights:
     for name, tensor in _kept(weights, SWIN_LEFT_OUT).items():
         for pattern, replacement in SWIN_RENAMED:
             name = re.sub(pattern, replacement, name)
-        converted[name] = _reordered(tensor) if DOWNSAMPLING.match(name) else tensor
+        merged = DOWNSAMPLING.match(name) and not name.endswith("reduction.bias")  # which is of what comes out
+        converted[name] = _reordered(tensor) if merged else tensor
     return _merging_in_the_next_level(converted)
+
+
+def _with_semantics(weights: Weights, share: float) -> Weights:
+    """The weights with SOLIDER's scale softplus(W s + b) and shift V s + c after a merging, s = (share, 1 - share).
+
+    The layers behind the last level act on nothing.
+    """
+    given, changed = torch.tensor([share, 1 - share]), {}
+    for name in [name for name in weights if name.endswith("downsample.reduction.weight")]:
+        level = name.split(".")[1]
+        places = (f"semantic_embed_w.{level}", f"semantic_embed_b.{level}")
+        if absent := [place for place in places if f"{place}.weight" not in weights]:
+            raise ValueError(f"lacks {absent[0]!r}, which backbone.semantic_weight asks for")
+        scale, shift = (weights[f"{place}.weight"] @ given + weights[f"{place}.bias"] for place in places)
+        changed[name] = softplus(scale)[:, None] * weights[name]
+        changed[name.replace("weight", "bias")] = shift
+    return weights | changed
 
 
 def _reordered(tensor: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ class BackboneConfig(Section):
     ibn: Literal["a"] | None = None  # instance next to batch normalisation in a ResNet's first three levels [16]
     patch_stride: Count | None = None  # pixels between a ViT's patches, which overlap where it is less than their size
     stem: Literal["ics"] | None = None  # convolutions before a ViT's patches, as in TransReID-SSL's weights on LUPerson
+    semantic_weight: Share | None = None  # of SOLIDER's Swin, its authors' 0.2 for re-identification; null = without
 
     @model_validator(mode="after")
     def _the_stem_fixes_the_patches(self) -> "BackboneConfig":
@@ -26,6 +27,14 @@ class BackboneConfig(Section):
             raise ValueError("`stem` has patches that do not overlap; leave out `stem` or `patch_stride`")
         if self.stem and self.weights == "imagenet":
             raise ValueError("timm has no ImageNet weights with `stem`; set weights to the path of a file, or to null")
+        return self
+
+    @model_validator(mode="after")
+    def _semantics_are_of_a_file(self) -> "BackboneConfig":
+        if self.semantic_weight is not None and self.weights == "imagenet":
+            raise ValueError(
+                "only SOLIDER's weights have a `semantic_weight`; set it to null, or weights to their path"
+            )
         return self
 
     @model_validator(mode="after")

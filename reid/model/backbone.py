@@ -13,6 +13,7 @@ from reid.model.last_stride import restore, take_stride_out
 from reid.model.non_local import put_non_local_blocks
 from reid.model.patches import put_patches
 from reid.model.pointwise import take_cells_first
+from reid.model.semantics import put_merging_bias
 
 
 class Backbone(nn.Module):
@@ -43,6 +44,7 @@ def build_backbone(
     size: tuple[int, int] = (256, 128),
     patch_stride: int | None = None,
     stem: str | None = None,
+    semantic_weight: float | None = None,
 ) -> Backbone:
     """A timm network as feature extractor of images of `size` (height, width) in pixels.
 
@@ -50,13 +52,16 @@ def build_backbone(
     them, as Bag of Tricks does with a ResNet's last stage; "auto" does so where the network has one to take out, which
     leaves ConvNeXt, transformers and others as they are. `pretrained` loads timm's ImageNet weights. `ibn` "a" puts
     instance normalisation into a ResNet, `non_local` non-local blocks. `patch_stride` (pixels) lets a ViT's
-    patches overlap, `stem` "ics" puts convolutions before them. Raises UserError where that cannot be.
+    patches overlap, `stem` "ics" puts convolutions before them; a
+    `semantic_weight` gives a Swin's patch mergings a bias. Raises UserError where that cannot be.
     """
     network = create_extractor(name, levels, pretrained, size)
     if ibn:
         put_instance_norm(network)
     if non_local:
         put_non_local_blocks(network)
+    if semantic_weight is not None:
+        put_merging_bias(network)
     stride = put_patches(network, patch_stride, stem == "ics") if patch_stride or stem else None
     backbone = Backbone(network)
     backbone.stride = stride or backbone.stride

@@ -53,7 +53,9 @@ def solider(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         named[name] = tensor
     named |= {f"norm{level}.{kind}": torch.ones(4 << level) for level in range(3) for kind in ("weight", "bias")}
     for level, kind in product(range(4), "wb"):
-        named |= {f"semantic_embed_{kind}.{level}.weight": torch.ones(8, 2)}
+        channels = 4 << min(level + 1, 3)
+        named[f"semantic_embed_{kind}.{level}.weight"] = torch.linspace(-2, 3, 2 * channels).reshape(channels, 2)
+        named[f"semantic_embed_{kind}.{level}.bias"] = torch.linspace(1, 2, channels)
     return named | {"stages.0.blocks.0.attn.w_msa.relative_position_index": torch.zeros(49, 49)}
 
 
@@ -101,6 +103,32 @@ def test_merged_patches_are_those_of_a_loop_over_cells(swin):
         scaled = (merged - merged.mean()) / (merged.var(correction=0) + 1e-5).sqrt() * norm + bias
         expected[0, row, column] = reduction @ scaled
     assert torch.allclose(swin.layers[1].downsample(cells), expected, atol=1e-5)
+
+
+def test_solider_s_semantic_weight_scales_and_shifts_every_channel(swin, tmp_path, monkeypatch):
+    weights = solider(random(swin))
+    name, keys = "swin_tiny_patch4_window7_224", {"levels": (1, 3)}
+    networks = [
+        loaded(tmp_path / "swin.pth", name, weights, monkeypatch, SWIN, semantic_weight=share, **keys).network
+        for share in (None, 0.2)
+    ]
+    cells = torch.randn(1, 4, 6, 8, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        plain, found = (network["layers_2"].downsample(cells) for network in networks)
+    for channel in range(16):
+        scale, shift = (
+            0.2 * weights[f"semantic_embed_{kind}.1.weight"][channel, 0]
+            + 0.8 * weights[f"semantic_embed_{kind}.1.weight"][channel, 1]
+            + weights[f"semantic_embed_{kind}.1.bias"][channel]
+            for kind in "wb"
+        )
+        assert torch.allclose(found[..., channel], plain[..., channel] * (1 + scale.exp()).log() + shift, atol=1e-5)
+
+
+def test_a_semantic_weight_for_a_file_without(swin, tmp_path, monkeypatch):
+    weights = {name: tensor for name, tensor in solider(random(swin)).items() if "semantic" not in name}
+    with pytest.raises(UserError, match=r"lacks 'semantic_embed_w\.0', which backbone\.semantic_weight asks for"):
+        loaded(tmp_path / "a.pth", "swin_tiny_patch4_window7_224", weights, monkeypatch, SWIN, semantic_weight=0.2)
 
 
 def test_swin_of_its_authors_merges_patches_a_level_earlier(swin):
@@ -226,6 +254,7 @@ def test_a_stem_on_one_side_only_names_the_key(vit, tmp_path, monkeypatch):
     [
         ("resnet18", {"stem": "ics"}, "backbone.stem: only a ViT has it"),
         ("resnet18", {"patch_stride": 12}, "backbone.patch_stride: only a ViT has it"),
+        ("resnet18", {"semantic_weight": 0.2}, "backbone.semantic_weight: only a Swin has it"),
         ("vit_tiny_patch16_224", {"patch_stride": 17}, "17 pixels leave gaps between patches of 16"),
     ],
 )
