@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,14 +19,14 @@ os.umask(_UMASK)
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path next to `path` that takes its place, flushed to disk, when the block ends without an error.
 
-    What a killed process left of an earlier attempt is removed.
+    What a killed process left of an earlier attempt is removed, that path with an ending of another's included.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    for left in path.parent.glob(f".{path.name}.*.part"):
-        process = left.name.split(".")[-2]
-        if process.isdigit() and not _alive(int(process)):
+    for left in path.parent.glob(f".{path.name}.*.part*"):
+        process = re.fullmatch(rf"\.{re.escape(path.name)}\.(\d+)\.part(\..+)?", left.name)
+        if process and not _alive(int(process[1])):
             left.unlink(missing_ok=True)
     try:
         yield temporary

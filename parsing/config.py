@@ -64,7 +64,6 @@ class Checkpoint(Section):
 
     weights: str  # path of a .safetensors file of ours or of a released .pkl
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")] | None = None  # the digest, or its first digits
-    source: str = ""  # where a missing file can be had
     size: Size  # images are resized to this before they enter the network
 
 
@@ -99,7 +98,6 @@ class MaskNetwork(Section):
 
     weights: str  # path of a state dict of maskrcnn_resnet50_fpn
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")]  # the digest, or its first digits
-    source: str = "maskrcnn_resnet50_fpn's weights of torchvision"  # where a missing file can be had
     short_side: Count  # pixels to which images are enlarged for it
 
 

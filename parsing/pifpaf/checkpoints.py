@@ -52,19 +52,19 @@ def _halved(tensor: Tensor) -> Tensor:
     return tensor.half() if fits else tensor
 
 
-def load_network(path: Path, sha256: str | None = None, source: str = "") -> nn.Module:
+def load_network(path: Path, sha256: str | None = None) -> nn.Module:
     """The network of a checkpoint, float32, in eval mode.
 
-    `sha256` is its digest or the first digits of it; `source` says where a missing file can be had. Raises UserError
-    if the file is missing, is another one, is damaged, or asks for code that is no network layer.
+    `sha256` is its digest or the first digits of it. Raises UserError if the file is missing, is another one, is
+    damaged, or asks for code that is no network layer.
     """
     path = Path(path)
     if not path.is_file():
-        where = f"download {source}" if source else "it is not shipped and has no known source; change `weights`"
-        raise UserError(f"{path}: no such PifPaf checkpoint; {where}" + (" and put it there" if source else ""))
+        raise UserError(f"{path}: no such PifPaf checkpoint; put it there, or change pifpaf.*.weights")
     if sha256 and not (found := sha256_of(path)).startswith(sha256):
         raise UserError(
-            f"{path}: its SHA-256 starts with {found[:16]}, not {sha256[:16]}: it is another file; {source}"
+            f"{path}: its SHA-256 starts with {found[:16]}, not {sha256[:16]}: it is another file; remove it, and get "
+            "the one that pifpaf.*.sha256 asks for (`downloads` says where), or change that key"
         )
     network = _load_ours(path) if path.suffix == ".safetensors" else _load_released(path)
     return network.float().eval()

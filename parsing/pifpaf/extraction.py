@@ -64,7 +64,7 @@ class FieldExtractor:
         torch.set_num_threads(1)  # several processes of one thread beat one process of several threads
         self.job = job
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._loaded = load_network(job.checkpoint, job.network.sha256, job.network.source)
+        self._loaded = load_network(job.checkpoint, job.network.sha256)
         self.stride = pifpaf.network_stride(self._loaded)
         self.grid = pifpaf.map_grid(job.network.size, self.stride)
 

@@ -25,9 +25,12 @@ def load_mask_network(config: MaskNetwork, device: torch.device) -> nn.Module:
     """Mask R-CNN in eval mode. Raises UserError if the file is missing, is another, or does not fit the network."""
     path = Path(config.weights)
     if not path.is_file():
-        raise UserError(f"{path}: no such file; download {config.source} and put it there")
+        raise UserError(f"{path}: no such file; put it there, or change labels.silhouettes")
     if not sha256_of(path).startswith(config.sha256):
-        raise UserError(f"{path}: its SHA-256 does not begin with {config.sha256}; download {config.source} again")
+        raise UserError(
+            f"{path}: its SHA-256 does not begin with {config.sha256}: it is another file; remove it, and get the one "
+            "that labels.silhouettes.sha256 asks for (`downloads` says where), or change that key"
+        )
     network = maskrcnn_resnet50_fpn(
         weights=None, weights_backbone=None, min_size=config.short_side, box_score_thresh=SURE
     )

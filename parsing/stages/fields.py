@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _record(config: FieldsConfig, checkpoint: Path, every: list[Source]) -> dict:
     """Where the rows come from, whichever shard they are in."""
-    how = config.extraction.model_dump(exclude={"silhouettes": {"weights", "source"}})
+    how = config.extraction.model_dump(exclude={"silhouettes": {"weights"}})
     settings = {"size": list(config.pifpaf.size), **how}
     record = provenance("parsing.stages.fields", settings, {"checkpoint": checkpoint})
     record["inputs"]["images"] = {"sha256": digest_of(every)}

@@ -14,6 +14,7 @@ from artefacts.config import EMBEDDINGS, Name, Section, must_be_one_of, overlaid
 from artefacts.errors import UserError, first_problem
 from parsing.config import LabelConfig
 from reid.config.dataset import Dataset, ImageFolder, Synthetic  # noqa: F401 - importers find all types here
+from reid.config.downloads import Address
 from reid.config.report import Matching, Pictures, Table, TableRow, datasets_of  # noqa: F401 - as above
 from reid.config.training import (  # noqa: F401 - as above
     Augmentation,
@@ -50,6 +51,8 @@ class Config(LabelConfig):
     matchings: dict[Name, Matching]
     pictures: Pictures
     tables: dict[Name, Table]
+    fetch: bool  # whether missing weights are downloaded
+    downloads: dict[str, Address] = {}  # where from, by the path at which they are kept
 
     @model_validator(mode="after")
     def _datasets_fit(self) -> "Config":
@@ -126,6 +129,9 @@ class Config(LabelConfig):
 
     @model_validator(mode="after")
     def _names_are_free(self) -> "Config":
+        made = [path for path in self.downloads if path.startswith("results/")]
+        if made:
+            raise ValueError(f"downloads.{made[0]}: the workflow makes what is in results/; keep it in data/")
         for key, taken in TAKEN.items():
             for name in taken & getattr(self, key).keys():
                 raise ValueError(f"{key}.{name}: this name is taken by a folder or file of results/")

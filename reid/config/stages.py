@@ -10,9 +10,25 @@ from pydantic import Field
 
 from artefacts.config import Count, Name, StageConfig
 from reid.config.dataset import Finding, ImageFolder, Seeds, Synthetic
+from reid.config.downloads import Address, digits_of
 from reid.config.report import Matching, Table, datasets_of
 from reid.config.root import Config, PackagedWeights
 from reid.config.training import Model, ModelInUse
+
+
+class FetchConfig(StageConfig):
+    """Where a file of weights is."""
+
+    url: Address
+
+    @property
+    def digits(self) -> str:
+        """The first digits of the file's SHA-256."""
+        return digits_of(self.url)
+
+    @classmethod
+    def of(cls, config: Config, download: str) -> Self:
+        return cls(url=config.downloads[download])
 
 
 class DrawConfig(StageConfig):

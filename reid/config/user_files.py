@@ -5,7 +5,7 @@ dataset needs.
 """
 
 from collections.abc import Callable
-from os.path import exists, isdir
+from os.path import exists, isdir, lexists
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +18,12 @@ class UserFile(NamedTuple):
     path: str
     advice: str
     is_folder: bool = False
+    is_fetched: bool = False  # by rule fetch, where it is missing
 
     @property
     def at_hand(self) -> bool:
         """Whether it exists, or a rule makes it."""
-        return exists(self.path) or Path(self.path).parts[0] == "results"
+        return exists(self.path) or self.is_fetched or Path(self.path).parts[0] == "results"
 
     @property
     def problem(self) -> str | None:
@@ -54,9 +55,7 @@ def pifpaf_weights(config: Config, dataset: str) -> UserFile | None:
     name = config.datasets[dataset].pifpaf
     if name is None:
         return None
-    network = config.pifpaf[name]
-    source = network.source or Path(network.weights).name
-    return UserFile(network.weights, f"download {source} and put it there, or change pifpaf.{name}.weights")
+    return _weights(config, config.pifpaf[name].weights, f"pifpaf.{name}.weights")
 
 
 def mask_weights(config: Config, dataset: str) -> UserFile | None:
@@ -64,7 +63,7 @@ def mask_weights(config: Config, dataset: str) -> UserFile | None:
     network = config.labels.silhouettes
     if network is None or config.datasets[dataset].pifpaf is None:
         return None
-    return UserFile(network.weights, f"download {network.source} and put it there, or change labels.silhouettes")
+    return _weights(config, network.weights, "labels.silhouettes")
 
 
 def foreign_labels(config: Config, dataset: str) -> UserFile | None:
@@ -93,7 +92,28 @@ def backbone_weights(config: Config, model: str) -> UserFile | None:
     weights = config.model(model).backbone.weights
     if weights in (None, "imagenet"):
         return None
-    return UserFile(weights, f"put the backbone's weights there, or change models.{model}.backbone.weights")
+    return _weights(config, weights, f"models.{model}.backbone.weights")
+
+
+def files_to_fetch(config: Config) -> list[str]:
+    """Paths of the weights that rule fetch makes: those that are not there, and are not forbidden."""
+    return [path for path in config.downloads if config.fetch and not lexists(path)]
+
+
+def not_fetched(config: Config, path: str) -> str | None:
+    """Why rule fetch does not make a file of weights that somebody asks for; None of all other files."""
+    if path not in config.downloads or path in files_to_fetch(config):
+        return None
+    if lexists(path):
+        return f"{path} is there already: what is there is never downloaded again; ask for what needs it"
+    return f"{path} is missing, and fetch is false: download {config.downloads[path]} and put it there"
+
+
+def _weights(config: Config, path: str, key: str) -> UserFile:
+    """A file of weights that `key` of the configuration names."""
+    source = config.downloads.get(path)
+    what = f"download {source} and put it there" if source else "put the weights there"
+    return UserFile(path, f"{what}, or change {key}", is_fetched=path in files_to_fetch(config))
 
 
 def behind_images(config: Config, dataset: str) -> list[UserFile]:

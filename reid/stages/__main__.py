@@ -5,6 +5,7 @@ import sys
 from artefacts.command import run
 
 STAGES = {
+    "fetch": "download a file of weights that is not there",
     "draw": "draw a synthetic dataset with its ground truth",
     "manifest": "list a dataset's images with split, identity, camera and digest",
     "protocol": "say what a search in a dataset can find, and what is wrong with it",

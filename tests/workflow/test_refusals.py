@@ -31,12 +31,6 @@ def test_a_wrong_key_is_named_on_one_line(workflow, old, new, named):
     assert named in line
 
 
-def test_missing_weights_say_where_to_get_them(workflow):
-    (workflow.folder / "data/market1501").mkdir(parents=True)
-    (line,) = workflow.refusal("results/market1501/resnet50/metrics.json")
-    assert line.startswith("error: data/pifpaf/shufflenetv2k16.pkl is missing: download shufflenetv2k16-210820")
-
-
 def test_a_missing_dataset_says_where_to_put_it(workflow):
     (line,) = workflow.refusal("results/market1501/manifest.csv")
     assert line.startswith("error: data/market1501 is missing: put the dataset there")

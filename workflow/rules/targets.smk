@@ -4,6 +4,7 @@
 from snakemake.io import strip_wildcard_constraints
 
 from artefacts.targets import misnamed
+from reid.config.user_files import not_fetched
 
 NAMES = {
     "dataset": CONFIG.datasets,
@@ -17,5 +18,5 @@ NAMES = {
 PATTERNS = [strip_wildcard_constraints(file) for rule in workflow.rules for file in rule.products()]
 if workflow.modifier.is_main_snakefile():  # not where another workflow includes this one
     for word in sys.argv[1:]:
-        if reason := misnamed(word, PATTERNS, NAMES):
+        if reason := misnamed(word, PATTERNS, NAMES) or not_fetched(CONFIG, word):
             sys.exit(f"error: {reason}")

@@ -73,17 +73,17 @@ def weights(tmp_path):
 
 def entry(path, digest: str | None = None) -> MaskNetwork:
     digest = digest or hashlib.sha256(path.read_bytes()).hexdigest()
-    return MaskNetwork(weights=str(path), sha256=digest, source="mask.pth of torchvision", short_side=64)
+    return MaskNetwork(weights=str(path), sha256=digest, short_side=64)
 
 
 def test_other_weights_are_refused(weights):
-    with pytest.raises(UserError, match=r"mask\.pth: its SHA-256 does not begin with 00000000; download mask\.pth of"):
+    with pytest.raises(UserError, match=r"mask\.pth: its SHA-256 does not begin with 0{8}: it is another file; remove"):
         load_mask_network(entry(weights, "0" * 8), torch.device("cpu"))
     with pytest.raises(UserError, match=r"mask\.pth: is not the weights of torchvision's maskrcnn_resnet50_fpn"):
         load_mask_network(entry(weights), torch.device("cpu"))
     found = entry(weights)
     weights.unlink()
-    with pytest.raises(UserError, match=r"mask\.pth: no such file; download mask\.pth of torchvision"):
+    with pytest.raises(UserError, match=r"mask\.pth: no such file; put it there"):
         load_mask_network(found, torch.device("cpu"))
 
 
