@@ -101,7 +101,7 @@ def files_to_fetch(config: Config) -> list[str]:
 
 
 def not_fetched(config: Config, path: str) -> str | None:
-    """Why rule fetch does not make a file of weights that somebody asks for; None of all other files."""
+    """Why rule fetch does not make a file of weights that is asked for; None for all other files."""
     if path not in config.downloads or path in files_to_fetch(config):
         return None
     if lexists(path):
