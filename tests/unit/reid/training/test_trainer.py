@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -208,12 +209,20 @@ def test_a_training_asked_to_stop_saves_the_step_that_it_is_at(people, entry, tm
     assert (folder / "history.csv").read_text() == (tmp_path / "undisturbed" / "history.csv").read_text()
 
 
-def test_what_was_not_finite_is_kept(people, entry, tmp_path):
+def test_the_first_batch_that_was_not_finite_is_kept_however_late_it_is_read(people, entry, tmp_path, monkeypatch):
     entry["training"] |= {"warmup_start_lr": 1e30, "learning_rate": 1e30}
+    seen, step = [], Trainer.step
+
+    def noted(self, batch, batches):
+        seen.append(batch.keys)
+        step(self, batch, batches)
+
+    monkeypatch.setattr(Trainer, "step", noted)
+    monkeypatch.setattr("reid.training.loop.INTERVAL", math.inf)
     assert stage("train", **options(people, entry, tmp_path)) == 1
     note = json.loads((tmp_path / "state" / "not_finite.json").read_text())
-    assert len(note["images"]) == 8
-    assert all(key.startswith("bounding_box_train/") for key in note["images"])
+    assert len(seen) == 3  # the epoch
+    assert (note["epoch"], note["batch"], note["images"]) == (1, 2, seen[1])
 
 
 @pytest.mark.parametrize(
