@@ -3,12 +3,13 @@
 Snakemake counts GPUs (`--resources gpu=N`) but does not say which; each job would compute on the first.
 """
 
-import fcntl
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _held = []  # locks, until this process ends
@@ -56,12 +57,11 @@ def torch_device() -> str:
 
 
 def _lock(path: Path) -> bool:
-    """Whether nobody else holds this lock; then we do, until the process ends, however it ends."""
-    file = open(path, "a")  # noqa: SIM115 - to be kept open
+    """Whether no other process holds this lock; then this one does, until it ends, however it ends."""
+    lock = FileLock(path)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
+        lock.acquire(blocking=False)
+    except (Timeout, OSError):
         return False
-    _held.append(file)
+    _held.append(lock)
     return True

@@ -1,4 +1,4 @@
-"""Every line of docs/use.md runs, in the order of the page."""
+"""Every Python snippet of the README and every line of docs/use.md runs, in the order of the page."""
 
 import re
 import shlex
@@ -13,7 +13,8 @@ from tests.configuration import copy_configuration
 from tests.conftest import PROJECT
 from tests.packs import ENTRY, write, write_run
 
-BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```$", (PROJECT / "docs/use.md").read_text(), re.MULTILINE | re.DOTALL)
+PAGES = "".join((PROJECT / page).read_text() for page in ("README.md", "docs/use.md"))
+BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```$", PAGES, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ SPLITS = {
 WORDS = "train, query, gallery or test (the gallery, or both where nothing is called query)"
 NO_IDENTITIES = (
     "training and measuring need to know who is seen: give each person a folder (reader folders), find people in the "
-    "paths by a pattern (reader names), or list path and identity in a table (reader table)"
+    "paths by a pattern (reader names), or list path and identity in a table (reader table); "
+    "to embed and search images without identities: reid embed, reid search (docs/use.md)"
 )
 
 
