@@ -33,6 +33,7 @@ def told(config: Config) -> Iterator[StageConfig]:
     yield from (label_stages.LabelsConfig.of(config, scheme) for scheme in config.schemes)
     yield from (stages.EvaluateConfig.of(config, matching) for matching in config.matchings)
     yield from (stages.ImportBackboneConfig.of(config, backbone) for backbone in config.backbones)
+    yield from (stages.FetchConfig.of(config, download) for download in config.downloads)
     yield label_stages.TrainPifPafConfig.of(config, "small")
     for table in config.tables:
         yield from (stage(config, table) for stage in (targets.tabulated, targets.compared, targets.accounted))

@@ -34,12 +34,13 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def config_of(*cells: tuple[str, str], **entries: dict) -> Config:
-    """The project's configuration with MODELS, and a table `t` of these cells."""
+    """The project's configuration with MODELS, nothing fetched, and a table `t` of these cells."""
     matching = {"learned": "default", "attends": "parts", "striped": "concatenated"}
     rows = [
         {"label": model, "dataset": dataset, "model": model, "matching": matching[model]} for dataset, model in cells
     ]
-    return configured(**overlaid({"models": MODELS, "tables": {"t": {"title": "T", "rows": rows}}}, entries))
+    given = {"fetch": False, "models": MODELS, "tables": {"t": {"title": "T", "rows": rows}}}
+    return configured(**overlaid(given, entries))
 
 
 def put(*paths: str) -> None:
@@ -66,6 +67,11 @@ def test_a_cell_misses_what_its_images_labels_and_backbone_are_made_of(cell, nee
     put(*needed)
     assert targets.missing(config, "t") == []
     assert targets.runnable(config, "t") == [cell]
+
+
+def test_weights_that_are_fetched_are_not_missing():
+    config = config_of(("market1501", "learned"), fetch=True)
+    assert targets.missing(config, "t") == [DATA[0], BACKBONE]
 
 
 def test_a_table_of_images_of_targets_and_the_mask_network_are_needed_too():
