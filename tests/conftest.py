@@ -1,5 +1,6 @@
 """Fixtures that several tests share."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,14 @@ PROJECT = Path(__file__).resolve().parent.parent
 # The same examples in every run, and no failure because the machine is busy.
 settings.register_profile("project", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
+
+
+@pytest.fixture(autouse=True)
+def no_accelerator_of_another_test():
+    """Within a process accelerate keeps its first device and precision; each test is to choose its own."""
+    yield
+    if "accelerate.state" in sys.modules:
+        sys.modules["accelerate.state"].AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="session")
