@@ -86,7 +86,9 @@ def test_a_network_of_every_family_trains_or_says_what_to_set(family):
             new_model(entry(FAMILIES[family], size), PARTS, IDENTITIES)
         return
     before = [parameter.detach().clone() for parameter in network.backbone.parameters()]
-    terms = Trainer(network, settings, Accelerator(cpu=True)).step(random_people(SIZE), batches=1)
+    trainer = Trainer(network, settings, Accelerator(cpu=True))
+    trainer.step(random_people(SIZE), batches=1)
+    (terms,) = trainer.read()
     assert {"attention", "identity_global", "triplet_parts"} < terms.keys()
     moved = [not torch.equal(one, now) for one, now in zip(before, network.backbone.parameters(), strict=True)]
     assert sum(moved) > len(moved) / 2
