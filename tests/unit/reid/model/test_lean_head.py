@@ -86,11 +86,11 @@ def test_its_peak_memory_is_a_fraction_of_the_masked_product_s():
 
 
 MEASURE = """
-import json, torch, yaml
-from reid.config.root import load
+import json, torch
+from reid.config.files import read_configuration
 from tests.unit.reid.model.test_lean_head import head, step
 torch.set_num_threads(1)
-config = load(yaml.safe_load(open("config.yaml")))
+config = read_configuration()
 network = head(config, "hrnet")
 step(network, config, "hrnet", 2)
 peak = lambda: 1024 * int(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
