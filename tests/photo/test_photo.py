@@ -118,7 +118,7 @@ def test_the_shipped_network_accounts_for_every_crop(street, config, kind):
     """It was trained on rendered people and finds no skeleton here; what it must not do is fail or lose an image."""
     network = config.pifpaf["small"]
     slice_of = {"root": str(street / "crops"), "pifpaf": {"weights": network.weights, "size": network.size}}
-    slice_of |= SETTINGS
+    slice_of |= {"extraction": SETTINGS}
     paths = {"manifest": street / "manifest.csv", "checkpoint": PROJECT / network.weights}
     paths |= {"known": street / "none.h5", "state": street / "state"}
     assert stage("fields", config=slice_of, shard="0-of-1", fields=street / "small.h5", **paths) == 0
