@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from artefacts.errors import UserError
+
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems without locks, such as NFS, answer
 _UMASK = os.umask(0o022)
 os.umask(_UMASK)
@@ -57,6 +59,17 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: object) -> None:
     """Write `content` as indented JSON to `path` atomically."""
     write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def read_json(path: Path, stage: str) -> dict:
+    """The JSON object that `stage` wrote to `path`. Raises UserError, which says to run the stage again, otherwise."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); run stage {stage} again") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: is not what stage {stage} writes; run it again")
+    return content
 
 
 def sha256_of(path: Path) -> str:

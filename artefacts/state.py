@@ -100,14 +100,14 @@ def _link(source: Path, target: Path) -> None:
 
 @contextmanager
 def working_state(directory: Path, fingerprint: str) -> Iterator[State]:
-    """The state of a training in a directory that nobody else works in meanwhile (see `working_folder`)."""
+    """The state of a training in a directory that is locked meanwhile (see `working_folder`)."""
     with working_folder(directory, fingerprint):
         yield State(directory, fingerprint)
 
 
 @contextmanager
 def working_folder(directory: Path, fingerprint: str) -> Iterator[Path]:
-    """The folder of these settings in a directory that nobody else works in meanwhile (see `locked`).
+    """The folder of these settings in a directory that is locked meanwhile (see `locked`).
 
     What other settings finished becomes superseded, and of what they left half done the oldest are removed; both said.
     """
@@ -151,7 +151,7 @@ def _remove_if_empty(folder: Path) -> None:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Meanwhile nobody else works in `directory`, which is made; the lock falls with the process, however it ends.
+    """Meanwhile no other process works in `directory`, which is made; the lock falls with the process, however it ends.
 
     A file system without locks is warned of. Raises UserError when another process, such as a trainer that outlived its
     snakemake, still holds it.

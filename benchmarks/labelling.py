@@ -4,7 +4,7 @@ The reference is what users of PifPaf write to get its maps, written out here: `
 the network's heads, `np.save` of the 36 confidence maps as float32. Ours is stage fields: the same images and the same
 checkpoint, to a sealed file. Both compute, decode skeletons and write, in turns, on one core of one process; more
 cores only widen the gap, since ours runs a process on each while theirs shares one image among threads. Networks:
-openpifpaf's default shufflenetv2k16 with random weights whose heads find nobody, and the small one that the project
+openpifpaf's default shufflenetv2k16 with random weights whose heads find no person, and the small one that the project
 ships, which finds people. bfloat16 is measured where the processor has it.
 
     python benchmarks/labelling.py

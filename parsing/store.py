@@ -46,7 +46,7 @@ class KeyedFile:
             raise UserError(f"{self.path}: holds no {self.schema} ({reason}); run {WRITER} again") from None
 
     def _begin(self, file: h5py.File) -> None:
-        """Read what is read once. Raises what h5py and json raise, and ValueError, where nobody here wrote the file."""
+        """Read what is read once. Raises what h5py and json raise, and ValueError, for a file that is not ours."""
         by_image = {name: wanted for name, wanted in self.by_image.items() if name in file or name not in OPTIONAL}
         if fault := claims_fault(file, len(file["key"]), self.whole, by_image):
             raise ValueError(fault)
@@ -131,7 +131,7 @@ class FieldFile(KeyedFile):
         return self._row("skeletons", key)
 
     def silhouettes(self, key: str) -> np.ndarray | None:
-        """What people cover of each label cell [4, h, w] uint8, 255 = all; None if nobody asked."""
+        """What people cover of each label cell [4, h, w] uint8, 255 = all; None where none were made."""
         return self._row("silhouettes", key) if self.silhouette_grid else None
 
     def problem(self, key: str) -> str:
@@ -181,7 +181,7 @@ class LabelFile(KeyedFile):
             raise ValueError(f"its maps or mirrors are not those of {parts} parts on {self.grid} cells")
 
     def label_map(self, key: str) -> np.ndarray:
-        """Label of each cell [h, w] uint8: 0 background, 1..K parts, 255 unknown (nobody found, or unreadable)."""
+        """Label of each cell [h, w] uint8: 0 background, 1..K parts, 255 unknown (no person found, or unreadable)."""
         return self._row("labels", key)
 
     def confidences(self, key: str) -> np.ndarray:

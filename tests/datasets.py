@@ -47,7 +47,7 @@ def market(prefix: str = "") -> list[str]:
 def read(root: Path, folder: Path, **entry: object) -> list[ImageRow]:
     """The manifest of a dataset `root` that is configured by `entry`, made by the stage in `folder`.
 
-    Beside it lies folder.json.
+    folder.json is next to it.
     """
     manifest = folder / "manifest.csv"
     config = {"name": "own", "dataset": {"root": str(root), **entry}}

@@ -71,7 +71,7 @@ def learning_rate(step: int, config: PifPafTraining) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-class Trainer:
+class PifPafTrainer:
     """A network in training: its weights, their exponential moving average, the optimiser, the steps done."""
 
     def __init__(self, network: nn.Module, config: PifPafTraining) -> None:
@@ -116,7 +116,7 @@ def train(network: nn.Module, data: KeypointDataset, config: PifPafTraining, wor
 
     What ends it early, such as a signal, does so when `state` has been saved.
     """
-    trainer = Trainer(network, config)
+    trainer = PifPafTrainer(network, config)
     if kept := state.load():
         trainer.restore(kept)
     order = EndlessOrder(len(data), config.seed, trainer.done * config.batch_size, config.steps * config.batch_size)

@@ -49,6 +49,7 @@ def _load(backbone: Backbone, entry: BackboneConfig) -> None:
         weights = with_positions_of(backbone.network, weights)
         _require_stem(weights, wanted)
         _require_shapes(weights, wanted)
+        _require_finite(weights)
         absent, left_over = backbone.network.load_state_dict(weights, strict=False)
     except Exception as error:  # of many types: the file is anything
         reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
@@ -58,7 +59,7 @@ def _load(backbone: Backbone, entry: BackboneConfig) -> None:
 
 
 def _content(path: Path) -> object:
-    """What the file holds; beside tensors, the options of a training as DINO and its kind write them."""
+    """What the file holds; besides tensors, the options of a training as DINO and its kind write them."""
     if path.suffix == ".safetensors":
         return load_file(path)
     with torch.serialization.safe_globals([Namespace]):
@@ -84,6 +85,13 @@ def _require_shapes(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> No
         shape, expected = list(weights[name].shape), list(wanted[name].shape)
         if shape != expected:
             raise ValueError(f"{name} has the shape {shape}, not {expected}")
+
+
+def _require_finite(weights: dict[str, Tensor]) -> None:
+    """Raises ValueError, which names the first tensor that holds a value that is none."""
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ValueError(f"{name} is not finite")
 
 
 def _require_all(absent: list[str], path: Path, entry: BackboneConfig) -> None:

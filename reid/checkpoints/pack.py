@@ -16,8 +16,8 @@ from torch import Tensor
 from artefacts.errors import UserError, first_problem
 from artefacts.files import replacing, write_text
 from reid.checkpoints.backbones import backbone_of
+from reid.checkpoints.pack_format import FORMAT, Pack, Preprocessing
 from reid.checkpoints.store import TrainedModel
-from reid.config.pack import FORMAT, Pack, Preprocessing
 from reid.config.report import Matching
 from reid.config.root import ModelInUse
 from reid.model.bpbreid import BPBReID

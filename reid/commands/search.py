@@ -11,15 +11,17 @@ from tabulate import tabulate
 
 from artefacts import rows
 from artefacts.files import replacing
+from reid.checkpoints.pack_format import Pack
 from reid.commands.finished_run import known_name
 from reid.commands.model import add_model, load_pack, read_gallery, require_readable
-from reid.config.pack import Pack
 from reid.embeddings.store import HOLISTIC
 from reid.report.figures.search_sheet import search_sheet
 from reid.search.extractor import Extractor
-from reid.search.features import Features, Found
+from reid.search.features import Features, Hits
 from reid.search.files import images_in
 from reid.search.incremental import embedded
+
+VISIBILITY = {"on": True, "off": False, "soft": "soft"}  # as in `matchings`
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("--top", type=_count, default=10, help="images a query (10)")
     parser.add_argument("--parts", help="compare these embeddings only, such as legs,torso")
-    parser.add_argument("--visibility", choices=["on", "off"], help="in place of what the pack's matching says")
+    parser.add_argument("--visibility", choices=list(VISIBILITY), help="in place of what the pack's matching says")
     parser.add_argument("--output", type=Path, help="rows: .json, .csv or .parquet")
     parser.add_argument("--picture", type=Path, help="output PNG: the first queries with their first ten images")
 
@@ -67,7 +69,7 @@ def _gallery(path: Path, model: Extractor) -> Features:
 
 
 def changed(pack: Pack, parts: str | None, visibility: str | None) -> Pack:
-    """The pack with a matching that compares these `parts` (names with commas between), with visibility `on` or `off`.
+    """The pack with a matching that compares these `parts` (names with commas between), with this of VISIBILITY.
 
     Another matching has other distances, so that the calibration does not hold for it, which is said. Raises UserError
     for an unknown part.
@@ -79,7 +81,7 @@ def changed(pack: Pack, parts: str | None, visibility: str | None) -> Pack:
             known_name("--parts", name, [*pack.parts, *HOLISTIC])
         change["embeddings"] = list(dict.fromkeys(chosen))
     if visibility is not None:
-        change["visibility"] = visibility == "on"
+        change["visibility"] = VISIBILITY[visibility]
     matching = pack.matching.model_copy(update=change)
     if matching == pack.matching:
         return pack
@@ -88,7 +90,7 @@ def changed(pack: Pack, parts: str | None, visibility: str | None) -> Pack:
     return pack.model_copy(update={"matching": matching, "calibration": None})
 
 
-def hit_rows(queries: Features, gallery: Features, found: Found) -> Iterator[dict]:
+def hit_rows(queries: Features, gallery: Features, found: Hits) -> Iterator[dict]:
     """The rows of what was found, with the embeddings `compared`; distance None where no embedding was."""
     both = queries.visibility[:, None] & gallery.visibility[found.images]
     for row, seen in zip(found.rows(), both.reshape(found.images.size, -1), strict=True):

@@ -103,7 +103,7 @@ def _unreachable(reach: Sequence[QueryRelevance]) -> Iterator[Problem]:
         "absent",
         [one.query.key for one in lost if not one.left_out],
         "queries of people whom the gallery does not show",
-        "Nobody could find them; evaluation leaves them out of all means.",
+        "No query could find them; evaluation leaves them out of all means.",
         "Add images of these people to the gallery, from another camera, or remove the queries.",
     )
     yield Problem(

@@ -28,11 +28,9 @@ def part_to_part_distance(
 ) -> np.ndarray:
     """dist_total [Q, G] of Eq. 9, as it reads: Euclidean distance averaged over the mutually visible embeddings.
 
-    The oracle of `PartDistances`, called by tests alone.
-
     `query` [Q, P, D] and `gallery` [G, P, D] are features, `query_visible` [Q, P] and `gallery_visible` [G, P] their
-    visibility scores, 0 or 1, or anything between. Infinite where nothing is visible in both images. The oracle of the
-    streamed form: it takes the memory of all pairs.
+    visibility scores, 0 or 1, or anything between. Infinite where nothing is visible in both images. The oracle of
+    `PartDistances`, called by tests alone: it takes the memory of all pairs.
     """
     total = np.zeros((len(query), len(gallery)))
     common = np.zeros((len(query), len(gallery)))

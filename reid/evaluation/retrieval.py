@@ -198,7 +198,7 @@ def _by_mutually_visible_parts(precision: np.ndarray, parts: np.ndarray) -> list
 def _counts(file: Embeddings, found: Retrieval) -> dict[str, float]:
     query_identity, gallery_identity = file.query.identity, file.gallery.identity
     pairs = len(query_identity) * len(gallery_identity)
-    unreadable = file.provenance.get("unreadable", {})  # images that the manifest lists and nobody could embed
+    unreadable = file.provenance.get("unreadable", {})  # images that the manifest lists and that could not be embedded
     compared = found.query_visible.sum(axis=0, dtype=np.int64) @ found.gallery_visible.sum(axis=0, dtype=np.int64)
     return {
         "queries": len(query_identity),

@@ -1,6 +1,6 @@
 """The model card of a pack: what the model is, what it was measured at, and what it must not be used for."""
 
-from reid.config.pack import Pack
+from reid.checkpoints.pack_format import Pack
 from reid.report.table_formats import markdown_table
 
 SHOWN = {"rank-1": "R-1", "rank-5": "R-5", "mAP": "mAP", "mINP": "mINP"}

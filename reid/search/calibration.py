@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from reid.config.pack import Calibration
+from reid.checkpoints.pack_format import Calibration
 
 
 def probabilities(calibration: Calibration, distances: np.ndarray) -> np.ndarray:

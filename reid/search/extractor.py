@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from reid.checkpoints.pack import read_pack
-from reid.config.pack import Pack
+from reid.checkpoints.pack_format import Pack
 from reid.embeddings.extract import compared_features
 from reid.embeddings.inference import folded
 from reid.model.attention import visible_parts

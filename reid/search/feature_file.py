@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from artefacts.errors import UserError
 from artefacts.files import replacing
-from reid.config.pack import Pack
+from reid.checkpoints.pack_format import Pack
 from reid.search.features import Features
 
 ENDING = ".npz"

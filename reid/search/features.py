@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from artefacts.errors import UserError
-from reid.config.pack import Pack
+from reid.checkpoints.pack_format import Pack
 from reid.embeddings.store import HOLISTIC
 from reid.evaluation.distance import PartDistances
 from reid.evaluation.matching import compared, compared_columns, normalised, separated
@@ -15,7 +15,7 @@ from reid.search.calibration import probabilities
 
 
 @dataclass(frozen=True)
-class Found:
+class Hits:
     """The nearest gallery images of Q queries: numbers [Q, k], distances [Q, k] and, if calibrated, probabilities."""
 
     queries: list[str]
@@ -92,19 +92,20 @@ class Features:
         compared embedding is visible in both images. Raises UserError where `other` is of another model."""
         return self._between(other, part).matrix()
 
-    def search(self, gallery: "Features", top: int = 10) -> Found:
+    def search(self, gallery: "Features", top: int = 10) -> Hits:
         """The `top` nearest images of `gallery` for each of these; of equals, the one earlier in the gallery."""
         nearest = Nearest(len(self), min(top, len(gallery)))
         self._between(gallery).stream(nearest.add, None)
         calibration = self.pack.calibration
         likely = None if calibration is None else probabilities(calibration, nearest.distances)
-        return Found(self.names, gallery.names, nearest.images, nearest.distances, likely)
+        return Hits(self.names, gallery.names, nearest.images, nearest.distances, likely)
 
     def flat(self) -> np.ndarray:
         """One vector [N, P x D] of unit length an image, for tools that know no parts.
 
         The inner product of two is the mean cosine of the mutually visible embeddings times the share of what both
-        show: the geometric mean of its shares of what each shows. It is no Eq. 9 (docs/use.md says what it costs).
+        show: the geometric mean of its shares of what each shows. An approximation of Eq. 9, whose loss in a ranking
+        has not been measured.
         """
         sides = [normalised(self._side(columns)) for columns in self.columns.values()]
         weights = compared(_Split(self), self.pack.matching, self.embedding_names).weights

@@ -2,11 +2,10 @@
 
 import argparse
 import csv
-import json
 from pathlib import Path
 
 from artefacts.errors import UserError
-from artefacts.files import write_text
+from artefacts.files import read_json, write_text
 from reid.config.stages import CompareConfig, RowToCompare
 from reid.report.comparison import ComparedRow, cmc_curves, precision_by_parts
 from reid.report.pages import Cell, page, table
@@ -62,7 +61,7 @@ def _report(files: dict[tuple[str, ...], Path], row: RowToCompare, seed: int) ->
     path = files.get((row.dataset, row.model, f"seed{seed}", f"{matching}.json"))
     if path is None:
         raise UserError(f"{row.dataset}/{row.model}/seed{seed}/{matching}.json is not among the metrics")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))["results"][single or matching]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: not metrics of the evaluate stage; run it again ({error})") from None
+    results = read_json(path, "evaluate").get("results", {})
+    if (single or matching) not in results:
+        raise UserError(f"{path}: has no result {single or matching!r}; run stage evaluate again")
+    return results[single or matching]

@@ -1,14 +1,13 @@
 """Write a model pack: weights, configuration and model card, which are all that using the model needs."""
 
 import argparse
-import json
 from pathlib import Path
 
-from artefacts.errors import UserError
+from artefacts.files import read_json
 from artefacts.provenance import provenance
 from reid.checkpoints.pack import CONFIG, pack_of, write_pack
+from reid.checkpoints.pack_format import Calibration
 from reid.checkpoints.store import load_model
-from reid.config.pack import Calibration
 from reid.config.stages import PackConfig
 from reid.report.model_card import model_card
 
@@ -24,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     settings = PackConfig.model_validate_json(arguments.config)
     trained = load_model(arguments.model)
-    metrics, evaluation = _read(arguments.metrics), _read(arguments.evaluation)
+    metrics = read_json(arguments.metrics, "summarise")
+    evaluation = read_json(arguments.evaluation, "evaluate")
     inputs = {"model": arguments.model, "metrics": arguments.metrics, "evaluation": arguments.evaluation}
     calibration = evaluation["results"][settings.matching_name].get("calibration")
     pack = pack_of(
@@ -46,10 +46,3 @@ def run(arguments: argparse.Namespace) -> None:
     )
     write_pack(arguments.pack, trained.network, pack, model_card(pack, settings.terms))
     print(f"{arguments.pack / CONFIG}: reid.load({str(arguments.pack)!r}) loads it")
-
-
-def _read(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); run the stage that writes it again") from None

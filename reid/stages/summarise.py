@@ -1,12 +1,11 @@
 """Mean and spread of a model's metrics over its seeds, for the default matching and the others asked for."""
 
 import argparse
-import json
 import statistics
 from pathlib import Path
 
 from artefacts.errors import UserError
-from artefacts.files import write_json
+from artefacts.files import read_json, write_json
 from artefacts.provenance import provenance
 from reid.config.stages import SummariseConfig
 
@@ -39,10 +38,10 @@ def _read(files: dict[tuple[str, str], Path], seed: int, matching: str) -> dict:
     path = files.get((f"seed{seed}", matching))
     if path is None:
         raise UserError(f"seed{seed}/{matching}.json is not among the metrics; run evaluate for it")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))["results"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: not metrics of the evaluate stage; run it again ({error})") from None
+    content = read_json(path, "evaluate")
+    if "results" not in content:
+        raise UserError(f"{path}: has no results; run stage evaluate again")
+    return content["results"]
 
 
 def _over_seeds(measures: dict[int, dict[str, float]]) -> dict[str, dict]:

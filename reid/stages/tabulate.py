@@ -1,11 +1,10 @@
 """Write a table of results as CSV, Markdown and LaTeX, and print it."""
 
 import argparse
-import json
 from pathlib import Path
 
 from artefacts.errors import UserError
-from artefacts.files import write_text
+from artefacts.files import read_json, write_text
 from reid.config.stages import TabulateConfig
 from reid.report.table_formats import comma_separated, markdown, tex
 from reid.report.tables import lines
@@ -30,10 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _read(path: Path) -> dict:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a metrics.json; run summarise again ({error})") from None
+    content = read_json(path, "summarise")
     if not {"dataset", "model", "results"} <= set(content):
         raise UserError(f"{path}: has no dataset, model and results; run summarise again")
     return content

@@ -106,7 +106,7 @@ class _Reader:
 
 
 def _finite(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights as they are. Raises UserError if the last steps, whose loss nobody asked for again, spoilt them."""
+    """The same weights. Raises UserError if they are not finite, as the last step may make them."""
     for name, tensor in weights.items():
         if not tensor.isfinite().all():
             raise UserError(

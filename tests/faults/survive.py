@@ -1,8 +1,8 @@
 """What a run survives: `make faults`. Kills, a full and a read-only disk, damaged states, two at once, jumping clocks.
 
-Every scenario runs the real demo in a copy of the project and ends in the same place: the metrics of a run that nobody
-disturbed, nothing half written, nothing half done in state/. By default the people are few and train for two epochs, so
-that all of it takes a quarter of an hour on two cores; --whole takes the demo as it is.
+Every scenario runs the real demo in a copy of the project and ends in the same place: the metrics of an undisturbed
+run, nothing half written, nothing half done in state/. By default the people are few and train for two epochs, so that
+all of it takes a quarter of an hour on two cores; --whole takes the demo as it is.
 
     python tests/faults/survive.py --kills 30
 """
@@ -27,8 +27,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT))
 
 from parsing.stages.fields import FieldFile, cache_key, fingerprint  # noqa: E402
+from tests.configuration import copy_configuration  # noqa: E402
+from tests.faults.disks import contents, mount, redate  # noqa: E402
+from tests.workflow.conftest import COPIED  # noqa: E402
 
-COPIED = ("artefacts", "envs", "parsing", "reid", "resources", "workflow")
 FEW = {"identities": 12, "images": 6, "distractors": 4}
 TABLE = "results/tables/demo.csv"
 MODEL = "results/synthetic/small/seed1/model.safetensors"
@@ -73,15 +75,14 @@ def attempt(scenario: Callable, project: Path, arguments: argparse.Namespace, ex
 
 def copy(folder: Path, whole: bool) -> Path:
     """A copy of the project with the demo, or with a small one."""
-    for name in COPIED:
+    for name in (*COPIED, "resources"):
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     config = yaml.safe_load((PROJECT / "config.yaml").read_text())
     if not whole:
         config["datasets"]["synthetic"]["synthetic"] |= FEW
         config["models"]["small"]["training"] |= {"epochs": 2, "ids_per_batch": 3, "images_per_id": 2}
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    for name in ("recipes.yaml", "schemes.yaml", "paper.yaml"):
-        shutil.copy(PROJECT / name, folder)
+    copy_configuration(folder)
     return folder
 
 
@@ -215,7 +216,7 @@ def damaged_state(project: Path, arguments: argparse.Namespace) -> str:
     fields.unlink()
     finish(project)
     said = "".join(path.read_text() for path in (project / "logs/synthetic").rglob("*.log"))
-    assert "is damaged" in said + (project / "said.log").read_text(), "nobody said that a state was damaged"
+    assert "is damaged" in said + (project / "said.log").read_text(), "no line says that a state was damaged"
     return "said, and started over"
 
 
@@ -251,10 +252,6 @@ def read_only(project: Path, arguments: argparse.Namespace) -> str:
     return "said, and nothing was changed"
 
 
-def contents(project: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in (project / "results").rglob("*") if path.is_file()}
-
-
 def two_at_once(project: Path, arguments: argparse.Namespace) -> str:
     """The same target twice: the second one says that the folder is taken; a second trainer, too."""
     run, process = trainer(project)
@@ -275,22 +272,12 @@ def jumping_clock(project: Path, arguments: argparse.Namespace) -> str:
     run, process = trainer(project)
     process.kill()
     run.wait()
-    for number, path in enumerate(sorted((project / "state").rglob("*"))):
-        jump = time.time() + (86400 if number % 2 else -86400 * 365)
-        os.utime(path, (jump, jump))
+    redate(project / "state")
     finish(project)
-    for number, path in enumerate(sorted((project / "results").rglob("*"))):
-        jump = time.time() + (86400 if number % 2 else -86400 * 365)
-        os.utime(path, (jump, jump))
+    redate(project / "results")
     start(project).wait()
     assert "Nothing to be done" in tail(project), f"it ran again: {tail(project)}"
     return "the work went on, and nothing ran twice"
-
-
-def mount(*words: object) -> None:
-    """Raises AssertionError where mounting is not allowed (it takes root)."""
-    done = subprocess.run(["mount", *map(str, words)], capture_output=True, text=True)
-    assert done.returncode == 0, f"cannot be tried here: {done.stderr.strip()}"
 
 
 SCENARIOS = {

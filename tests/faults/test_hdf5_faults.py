@@ -1,4 +1,4 @@
-"""Every reason why an HDF5 file cannot be opened has its own line, and nobody is told to delete a sound file."""
+"""Every reason why an HDF5 file cannot be opened has its own line, and no message says to delete a sound file."""
 
 import errno
 import fcntl

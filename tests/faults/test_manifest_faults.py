@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from artefacts.errors import UserError
-from artefacts.manifest import ImageRow, read_manifest, write_manifest
+from artefacts.manifest import ImageRow, read_manifest
 from reid.data.checks import check_counts
 from reid.data.readers.market1501 import name_of_drawn
 from tests.people import stage
@@ -262,45 +262,6 @@ def test_files_of_other_systems_do_no_harm(accepted, copy, people):
     for name in ("Thumbs.db", ".DS_Store", "._0005_c1s1_000025_01.jpg", "desktop.ini"):
         (copy / "query" / name).write_bytes(b"\0")
     assert list(accepted(copy)[0].values()) == read_manifest(people.manifest)
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("", "the first line must be key,split"),
-        ("key,split\n", "the first line must be key,split"),
-        ("\xff\xfe", "is not a manifest"),
-        ("{header}\na,query,1,1,9,9\n", "line 2: does not hold the 9 columns"),
-        ("{header}\na,query,one,1,9,9,0,,\n", "line 2: does not hold the 9 columns"),
-        ("{header}\na,query,1,1,9,9,0,,\nb,test,1,1,9,9,0,,\n", "line 3: the split 'test' is not one of"),
-        ("{header}\n../a,query,1,1,9,9,0,,\n", "line 2: the key '../a' leads outside"),
-        ("{header}\na,query,-1,1,9,9,0,,\n", "line 2: a number is negative"),
-        ("{header}\na,query,1,1,9,9,0,,\na,query,1,1,9,9,0,,\n", "line 3: a is repeated or out of order"),
-        ("{header}\nb,query,1,1,9,9,0,,\na,query,1,1,9,9,0,,\n", "line 3: a is repeated or out of order"),
-    ],
-)
-def test_a_malformed_manifest(tmp_path, content, words):
-    path = tmp_path / "manifest.csv"
-    path.write_text(content.replace("{header}", ",".join(ImageRow._fields)), encoding="latin-1")
-    with pytest.raises(UserError) as error:
-        read_manifest(path)
-    assert str(error.value).startswith(f"{path}: ")
-    assert words in str(error.value)
-
-
-def test_a_missing_manifest(tmp_path):
-    with pytest.raises(UserError, match="no such manifest; run the manifest stage first"):
-        read_manifest(tmp_path / "manifest.csv")
-
-
-def test_a_failed_write_leaves_the_old_manifest(tmp_path):
-    path = tmp_path / "manifest.csv"
-    write_manifest(path, [])
-    before = path.read_bytes()
-    with pytest.raises(UnicodeEncodeError):
-        write_manifest(path, [ImageRow("query/\udcff.jpg", "query", 1, 1, 9, 9, "0")])
-    assert path.read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == ["manifest.csv"]
 
 
 @pytest.mark.parametrize("key", ["0001_c1.jpg", "train/0001_c1.jpg", "own/query/0001_c1.jpg", "query/0001_c1.txt"])

@@ -1,6 +1,5 @@
 """The readers of foreign files: real files to begin with, how an input becomes a file, and what may be raised."""
 
-import functools
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -8,15 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-import yaml
 from PIL import Image
 
-from artefacts.config import overlaid
 from artefacts.errors import UserError
 from artefacts.images import UnreadableImage, read_numbers, read_rgb
 from artefacts.manifest import ImageRow, read_manifest, read_sources, write_manifest
-from artefacts.state import State
 from parsing.conversion.coco import KeypointReader
 from parsing.conversion.confidence import ConfidenceReader
 from parsing.conversion.config import ConfidenceFiles, KeypointFiles, PartFiles
@@ -26,21 +21,27 @@ from parsing.integrity import FIELDS, LABELS, USER_BLOCK, VERSIONS
 from parsing.labels.overrides import read_overrides
 from parsing.pifpaf.checkpoints import load_network
 from parsing.store import FieldFile, LabelFile, write_labels
-from reid.checkpoints.official import our_weights, read_released
-from reid.checkpoints.official_schemes import part_names
-from reid.checkpoints.official_settings import differences, unsupported
-from reid.checkpoints.store import load_model, new_model, save_model
+from reid.checkpoints.store import load_model
 from reid.config.dataset import Options
-from reid.config.root import BackboneConfig, Config, Model, ModelInUse, load
 from reid.data.readers.layouts import msmt17, occluded_posetrack
 from reid.data.readers.table import read_table
 from reid.embeddings.store import reading
 from tests import embeddings
-from tests.configuration import all_content
 from tests.converting import LIP
-from tests.fuzz.foreign import in_zip, released_pickle, sealed_content, state_pickle
+from tests.fuzz.foreign import in_zip, sealed_content
+from tests.fuzz.networks import (
+    backbones,
+    configurations,
+    import_released,
+    models,
+    pifpaf_checkpoints,
+    read_backbone,
+    read_configuration,
+    read_state,
+    released_checkpoints,
+    states,
+)
 from tests.labelling import GRID, SIZE, field_row, noise_image, skeleton, write_field_rows
-from tests.pifpaf import write_checkpoint
 
 PROJECT = Path(__file__).resolve().parents[2]
 KEY = "good.png"
@@ -251,92 +252,6 @@ def read_embeddings(path: Path) -> None:
                 len(split.identity) == len(split.camera) == len(split.visibility) == len(split.score) == len(split.key)
             )
             split.key_of(0), split.features([0, 2]), split.attention(0)
-
-
-# Networks.
-
-
-def released_checkpoints(folder: Path) -> Iterator[bytes]:
-    yield released_pickle()
-
-
-def import_released(path: Path) -> None:
-    """All that stage import-official does with a file before it writes."""
-    released, config = read_released(path), base_config()
-    entry = ModelInUse.of(config.model("resnet50_official"))
-    differences(released.settings, entry), unsupported(released.settings, entry)
-    part_names(released, "own", None, {name: list(scheme.parts) for name, scheme in config.schemes.items()})
-    our_weights(released.weights, {"part_classifier.weight": torch.zeros(9, 4)})
-
-
-def states(folder: Path) -> Iterator[bytes]:
-    yield state_pickle()
-
-
-def read_state(path: Path) -> None:
-    State(path.parent, "digest").load()
-
-
-def pifpaf_checkpoints(folder: Path) -> Iterator[bytes]:
-    whole = write_checkpoint(folder / "seed.safetensors").read_bytes()
-    yield whole
-    length = int.from_bytes(whole[:8], "little")
-    yield whole[: 8 + length]  # fewer bytes, so that more changes fall upon what describes them
-
-
-def models(folder: Path) -> Iterator[bytes]:
-    entry = base_config().model("small").model_dump(mode="json") | {"size": [64, 32]}
-    entry["backbone"] |= {"name": "test_resnet", "weights": None, "levels": [-1]}
-    settings = Model.model_validate_json(json.dumps({name: entry[name] for name in Model.model_fields}))
-    network = new_model(settings, 2, 3)
-    save_model(folder / "seed.safetensors", network.state_dict(), settings, ["head", "legs"], 3, {})
-    whole = (folder / "seed.safetensors").read_bytes()
-    yield whole[: 8 + int.from_bytes(whole[:8], "little")]
-
-
-def backbones(folder: Path) -> Iterator[bytes]:
-    from safetensors.torch import save
-
-    yield save({"conv1.weight": torch.zeros(2, 2)})
-
-
-def read_backbone(path: Path) -> object:
-    from reid.checkpoints.backbones import weighted_backbone
-
-    return weighted_backbone(
-        BackboneConfig(name="test_resnet", levels=(-1,), weights=str(path), last_stride=None), (64, 32)
-    )
-
-
-# The configuration.
-
-
-def base_content() -> dict:
-    return all_content()
-
-
-@functools.cache
-def base_config() -> Config:
-    return load(base_content())
-
-
-def configurations(folder: Path) -> Iterator[bytes]:
-    yield b"models: {small: {training: {epochs: 3}}}\n"
-    yield b"datasets: {own: {reader: names, root: own, scheme: five, pifpaf: small, options: {pattern: 'x(.*)'}}}\n"
-    yield b"tables: {one: {rows: [{model: small, matching: default}], datasets: [synthetic]}}\n"
-    yield b"labels: {kind: plain, gate: {labelled: 0.1}, silhouettes: {weights: w.pth, sha256: '0'}}\n"
-    yield b"schemes: {two: {parts: {a: [0], b: [1]}, mirror: [[a, b]]}}\n"
-
-
-def read_configuration(content: bytes, folder: Path) -> None:
-    """A file of one's own, laid over the project's, as snakemake does it."""
-    try:
-        own = yaml.safe_load(content)
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError, AttributeError, OverflowError):
-        return  # Snakemake says so
-    config = load(overlaid(base_content(), own) if isinstance(own, dict) else own)
-    for name in config.models:
-        config.model(name)
 
 
 HDF5 = 2**17

@@ -68,7 +68,7 @@ def by_hand(query, gallery, visible):
 
 
 def distances_of(file, matching):
-    """All distances, by retrieval of everything; a gallery image nobody may be compared with stays NaN."""
+    """All distances, by retrieval of everything; a gallery image that no query may be compared with stays NaN."""
     found = retrieve(file, matching, keep=len(GALLERY.key))
     matrix = np.full((len(QUERY.key), len(GALLERY.key)), np.nan)
     for query, images in enumerate(found.nearest):

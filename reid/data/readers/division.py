@@ -52,7 +52,7 @@ def _in_half(image: Found, training: set[str | None]) -> Found:
 def _queries(images: Iterable[Found], split: Division) -> set[str]:
     """Keys of the queries: of each identity and camera as many as asked for, so that one image stays in the gallery.
 
-    An identity with several cameras and a single image from each gives one query: else nobody could search for it.
+    An identity with several cameras and a single image from each gives one query: else no query could find it.
     """
     seen: dict[str | None, dict[str | None, list[str]]] = defaultdict(lambda: defaultdict(list))
     for image in images:

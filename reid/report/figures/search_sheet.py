@@ -16,12 +16,12 @@ from reid.report.figures.ranking_sheet import (
     colours_of,
     sheet,
 )
-from reid.search.features import Features, Found
+from reid.search.features import Features, Hits
 
 FIRST, QUERIES = 10, 50  # images a query and queries that are drawn, at most
 
 
-def search_sheet(queries: Features, gallery: Features, found: Found) -> Image.Image:
+def search_sheet(queries: Features, gallery: Features, found: Hits) -> Image.Image:
     """The picture of what was found. Raises UserError for an image that is no longer where it was embedded."""
     names = queries.compared
     drawn = []

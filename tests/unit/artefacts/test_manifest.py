@@ -101,3 +101,42 @@ def test_a_dataset_may_itself_be_a_link(people, tmp_path):
 
 def test_a_colon_leads_nowhere():
     assert is_inside("cam1/12:30:05.jpg")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "the first line must be key,split"),
+        ("key,split\n", "the first line must be key,split"),
+        ("\xff\xfe", "is not a manifest"),
+        ("{header}\na,query,1,1,9,9\n", "line 2: does not hold the 9 columns"),
+        ("{header}\na,query,one,1,9,9,0,,\n", "line 2: does not hold the 9 columns"),
+        ("{header}\na,query,1,1,9,9,0,,\nb,test,1,1,9,9,0,,\n", "line 3: the split 'test' is not one of"),
+        ("{header}\n../a,query,1,1,9,9,0,,\n", "line 2: the key '../a' leads outside"),
+        ("{header}\na,query,-1,1,9,9,0,,\n", "line 2: a number is negative"),
+        ("{header}\na,query,1,1,9,9,0,,\na,query,1,1,9,9,0,,\n", "line 3: a is repeated or out of order"),
+        ("{header}\nb,query,1,1,9,9,0,,\na,query,1,1,9,9,0,,\n", "line 3: a is repeated or out of order"),
+    ],
+)
+def test_a_malformed_manifest(tmp_path, content, words):
+    path = tmp_path / "manifest.csv"
+    path.write_text(content.replace("{header}", ",".join(ImageRow._fields)), encoding="latin-1")
+    with pytest.raises(UserError) as error:
+        read_manifest(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert words in str(error.value)
+
+
+def test_a_missing_manifest(tmp_path):
+    with pytest.raises(UserError, match="no such manifest; run the manifest stage first"):
+        read_manifest(tmp_path / "manifest.csv")
+
+
+def test_a_failed_write_leaves_the_old_manifest(tmp_path):
+    path = tmp_path / "manifest.csv"
+    write_manifest(path, [])
+    before = path.read_bytes()
+    with pytest.raises(UnicodeEncodeError):
+        write_manifest(path, [ImageRow("query/\udcff.jpg", "query", 1, 1, 9, 9, "0")])
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["manifest.csv"]

@@ -12,7 +12,7 @@ from tests.labelling import FIVE, LABELS, field_row, skeleton, stage, write_fiel
 
 @pytest.fixture
 def crowd(tmp_path):
-    """a.jpg and b.jpg show two people, c.jpg nobody; all are of 32x64 pixels."""
+    """a.jpg and b.jpg show two people, c.jpg no person; all are of 32x64 pixels."""
     rows = [field_row(key, "several") for key in ("a.jpg", "b.jpg", "c.jpg")]
     for row in rows[:2]:
         row["skeletons"][:2] = skeleton(0.2), skeleton(0.6)

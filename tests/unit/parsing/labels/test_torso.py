@@ -17,7 +17,7 @@ CENTRES = np.array([[x, y] for y in np.arange(0.7, 128, 2.3) for x in np.arange(
 
 
 def person(*, moved: dict[int, tuple[float, float]] | None = None, missing: tuple[int, ...] = ()) -> np.ndarray:
-    """Somebody standing in the middle, some of whose keypoints are elsewhere or were not found."""
+    """A person standing in the middle, some of whose keypoints are elsewhere or were not found."""
     found = skeleton(0.5)
     for joint, place in (moved or {}).items():
         found[joint, :2] = place

@@ -16,7 +16,7 @@ from parsing.ground_truth import Truth
 from parsing.pifpaf import network as pifpaf
 from parsing.pifpaf import training
 from parsing.pifpaf.checkpoints import load_network
-from parsing.pifpaf.training import EndlessOrder, KeypointDataset, Trainer, learning_rate, train
+from parsing.pifpaf.training import EndlessOrder, KeypointDataset, PifPafTrainer, learning_rate, train
 from tests.labelling import SIZE, stage
 from tests.pifpaf import ARCHITECTURE
 
@@ -77,7 +77,7 @@ class Killed(Exception):
 def watch(monkeypatch: pytest.MonkeyPatch, kill_before: int | None) -> list[torch.Tensor]:
     """The batches that trainers see from now on; before step `kill_before` they die."""
     seen: list[torch.Tensor] = []
-    step = Trainer.step
+    step = PifPafTrainer.step
 
     def watched(self, images, targets):
         if self.done == kill_before:
@@ -85,7 +85,7 @@ def watch(monkeypatch: pytest.MonkeyPatch, kill_before: int | None) -> list[torc
         seen.append(images)
         return step(self, images, targets)
 
-    monkeypatch.setattr(Trainer, "step", watched)
+    monkeypatch.setattr(PifPafTrainer, "step", watched)
     return seen
 
 

@@ -59,6 +59,14 @@ def test_the_file_of_another_network(tmp_path, name, other, message):
         load(name, tmp_path / "weights.pth")
 
 
+def test_weights_that_are_not_finite(tmp_path):
+    weights = saved(tmp_path / "weights.pth", "resnet18")
+    weights["layer1.0.conv1.weight"][0, 0, 0, 0] = torch.nan
+    torch.save(weights, tmp_path / "weights.pth")
+    with pytest.raises(UserError, match=r"no weights of resnet18 \(layer1\.0\.conv1\.weight is not finite"):
+        load("resnet18", tmp_path / "weights.pth")
+
+
 def test_a_classifier_by_any_name_is_left_out(tmp_path):
     def change(weights):
         weights = {name: tensor for name, tensor in weights.items() if not name.startswith("head.")}

@@ -10,15 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from artefacts.errors import UserError
-from reid.checkpoints.backbones import weighted_backbone
 from reid.checkpoints.converters import timm_names
 from reid.checkpoints.position_embeddings import with_positions_of
-from reid.config.root import BackboneConfig
 from tests.appearance import whole
+from tests.transformers import SIZE, SWIN, loaded, random_weights, small_swin, small_vit, vit_of
 
-SIZE = (64, 32)
-SWIN = {"embed_dim": 4, "depths": (1, 2, 1, 1), "num_heads": (1, 2, 2, 4)}
-VIT = {"embed_dim": 8, "depth": 3, "num_heads": 2}
 BACK = (  # from timm's names to SOLIDER's
     (r"^patch_embed\.proj\.", "patch_embed.projection."),
     (r"\.attn\.", ".attn.w_msa."),
@@ -35,11 +31,6 @@ def theirs(merged: Tensor) -> Tensor:
     for place, (channel, row, column) in enumerate(product(range(channels), range(2), range(2))):
         reordered[..., place] = merged[..., (2 * column + row) * channels + channel]
     return reordered
-
-
-def random(network: nn.Module) -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(3)
-    return {name: torch.randn(tensor.shape, generator=generator) / 4 for name, tensor in network.state_dict().items()}
 
 
 def solider(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -61,28 +52,16 @@ def solider(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 @pytest.fixture
 def swin() -> nn.Module:
-    return timm.create_model("swin_tiny_patch4_window7_224", img_size=(224, 224), num_classes=0, **SWIN)
+    return small_swin()
 
 
 @pytest.fixture
 def vit() -> nn.Module:
-    return timm.create_model("vit_small_patch16_224", img_size=SIZE, num_classes=0, **VIT)
-
-
-def loaded(path, name: str, content: object, monkeypatch, small: dict, size=SIZE, **keys):
-    """The backbone of timm's network `name`, made `small`, with the weights of a file of `content`."""
-    torch.save(content, path)
-    create = timm.create_model
-    monkeypatch.setattr(timm, "create_model", lambda name, **given: create(name, **(small | given)))
-    return weighted_backbone(BackboneConfig(name=name, weights=str(path), **keys), size).eval()
-
-
-def small_vit(path, content: object, monkeypatch, **keys):
-    return loaded(path, "vit_small_patch16_224", content, monkeypatch, VIT, **keys)
+    return small_vit()
 
 
 def test_solider_s_swin_comes_back_tensor_by_tensor(swin):
-    weights = random(swin)
+    weights = random_weights(swin)
     content = {"teacher": {f"module.backbone.{name}": tensor for name, tensor in solider(weights).items()}}
     converted = timm_names(content)
     assert converted.keys() == weights.keys()
@@ -90,7 +69,7 @@ def test_solider_s_swin_comes_back_tensor_by_tensor(swin):
 
 
 def test_merged_patches_are_those_of_a_loop_over_cells(swin):
-    weights = solider(random(swin))
+    weights = solider(random_weights(swin))
     swin.load_state_dict(timm_names(weights))
     norm, bias, reduction = (
         weights[f"stages.0.downsample.{name}"] for name in ("norm.weight", "norm.bias", "reduction.weight")
@@ -106,7 +85,7 @@ def test_merged_patches_are_those_of_a_loop_over_cells(swin):
 
 
 def test_solider_s_semantic_weight_scales_and_shifts_every_channel(swin, tmp_path, monkeypatch):
-    weights = solider(random(swin))
+    weights = solider(random_weights(swin))
     name, keys = "swin_tiny_patch4_window7_224", {"levels": (1, 3)}
     networks = [
         loaded(tmp_path / "swin.pth", name, weights, monkeypatch, SWIN, semantic_weight=share, **keys).network
@@ -126,13 +105,13 @@ def test_solider_s_semantic_weight_scales_and_shifts_every_channel(swin, tmp_pat
 
 
 def test_a_semantic_weight_for_a_file_without(swin, tmp_path, monkeypatch):
-    weights = {name: tensor for name, tensor in solider(random(swin)).items() if "semantic" not in name}
+    weights = {name: tensor for name, tensor in solider(random_weights(swin)).items() if "semantic" not in name}
     with pytest.raises(UserError, match=r"lacks 'semantic_embed_w\.0', which backbone\.semantic_weight asks for"):
         loaded(tmp_path / "a.pth", "swin_tiny_patch4_window7_224", weights, monkeypatch, SWIN, semantic_weight=0.2)
 
 
 def test_swin_of_its_authors_merges_patches_a_level_earlier(swin):
-    weights = random(swin)
+    weights = random_weights(swin)
     earlier = {
         re.sub(r"(?<=layers\.)\d(?=\.down)", lambda at: str(int(at[0]) - 1), name): weights[name] for name in weights
     }
@@ -144,7 +123,7 @@ def test_swin_of_its_authors_merges_patches_a_level_earlier(swin):
 
 
 def test_smaller_windows_keep_the_bias_of_every_offset(swin):
-    weights = random(swin)
+    weights = random_weights(swin)
     small = timm.create_model("swin_tiny_patch4_window7_224", img_size=SIZE, num_classes=0, **SWIN)
     small.load_state_dict(with_positions_of(small, weights))
     rows, columns = small.layers[2].blocks[0].window_size
@@ -156,7 +135,7 @@ def test_smaller_windows_keep_the_bias_of_every_offset(swin):
 
 
 def test_swin_from_a_file_gives_the_maps_of_timm_s_network(swin, tmp_path, monkeypatch):
-    swin.load_state_dict(random(swin))
+    swin.load_state_dict(random_weights(swin))
     images = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = [level.float() for level in swin.eval().forward_intermediates(images, intermediates_only=True)]
@@ -169,12 +148,12 @@ def test_swin_from_a_file_gives_the_maps_of_timm_s_network(swin, tmp_path, monke
 
 
 def test_a_dino_checkpoint_gives_its_teacher(vit, tmp_path, monkeypatch):
-    weights = random(vit)
+    weights = random_weights(vit)
     teacher = {f"module.backbone.{name}": tensor for name, tensor in weights.items()}
     teacher |= {"module.backbone.masked_embed": torch.zeros(1, 8), "module.head.mlp.0.weight": torch.zeros(2, 8)}
     student = {name: torch.zeros_like(tensor) for name, tensor in teacher.items()}
     content = {"student": student, "teacher": teacher, "epoch": 3, "args": Namespace(arch="vit_small")}
-    backbone = small_vit(tmp_path / "vit.pth", content, monkeypatch)
+    backbone = vit_of(tmp_path / "vit.pth", content, monkeypatch)
     images = torch.randn(1, 3, *SIZE, generator=torch.Generator().manual_seed(0))
     vit.load_state_dict(weights)
     with torch.inference_mode():
@@ -183,7 +162,7 @@ def test_a_dino_checkpoint_gives_its_teacher(vit, tmp_path, monkeypatch):
 
 
 def test_a_jigsaw_model_s_last_block_is_its_trained_copy(vit, tmp_path, monkeypatch):
-    weights = random(vit)
+    weights = random_weights(vit)
     content = {f"base.{name}": tensor for name, tensor in weights.items()}
     for branch in ("b1", "b2"):
         for name, tensor in vit.blocks[2].state_dict().items():
@@ -194,89 +173,9 @@ def test_a_jigsaw_model_s_last_block_is_its_trained_copy(vit, tmp_path, monkeypa
         "classifier_4.weight": torch.zeros(9, 8),
         "bottleneck.bias": torch.ones(8),
     }
-    found = small_vit(tmp_path / "vit.pth", content, monkeypatch).network.model
+    found = vit_of(tmp_path / "vit.pth", content, monkeypatch).network.model
     assert (found.blocks[2].mlp.fc1.weight == 1).all()
     assert torch.equal(found.blocks[1].mlp.fc1.weight, weights["blocks.1.mlp.fc1.weight"])
-
-
-def ics(vit: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights with a stem of convolutions under the names that TransReID-SSL's files have."""
-    torch.manual_seed(2)
-    instance, batch = nn.InstanceNorm2d(32, affine=True), nn.BatchNorm2d(32)
-    stem = {
-        "0.weight": torch.randn(64, 3, 7, 7),
-        "3.weight": torch.randn(64, 64, 3, 3),
-        "6.weight": torch.randn(64, 64, 3, 3),
-    }
-    for place, (kind, layer) in product((1, 4), (("IN", instance), ("BN", batch))):
-        stem |= {f"{place}.{kind}.{name}": tensor for name, tensor in layer.state_dict().items()}
-    stem |= {f"7.{name}": tensor for name, tensor in nn.BatchNorm2d(64).state_dict().items()}
-    weights = vit | {f"patch_embed.conv.{name}": tensor for name, tensor in stem.items()}
-    return weights | {"patch_embed.proj.weight": torch.randn(8, 64, 8, 8), "fc.weight": torch.zeros(9, 8)}
-
-
-def test_a_stem_of_convolutions_is_loaded_and_gives_the_same_grid(vit, tmp_path, monkeypatch):
-    weights = ics(random(vit))
-    backbone = small_vit(tmp_path / "vit.pth", {"model": weights}, monkeypatch, stem="ics")
-    found, images = backbone.network.model.patch_embed, torch.randn(1, 3, *SIZE)
-    assert all(torch.equal(found.state_dict()[name[12:]], weights[name]) for name in weights if "patch_embed" in name)
-    with torch.inference_mode():
-        maps = found.conv(images)
-        first = maps[0, :, 8:16, :8].flatten() @ weights["patch_embed.proj.weight"].flatten(1).T
-        assert torch.allclose(found(images)[0, 2], first + weights["patch_embed.proj.bias"], rtol=1e-4, atol=1e-4)
-        assert whole(backbone(images)).shape == (1, 8, 4, 2)
-
-
-def test_overlapping_patches_are_those_cut_one_by_one(vit, tmp_path, monkeypatch):
-    weights = random(vit)
-    weights["pos_embed"] = torch.randn(1, 1 + 4 * 2, 8)
-    backbone = small_vit(tmp_path / "vit.pth", weights, monkeypatch, patch_stride=12)
-    patches, images = backbone.network.model.patch_embed, torch.randn(1, 3, *SIZE)
-    kernel, bias = weights["patch_embed.proj.weight"].flatten(1), weights["patch_embed.proj.bias"]
-    with torch.inference_mode():
-        found = patches(images)[0].reshape(5, 2, 8)
-        for row, column in product(range(5), range(2)):
-            patch = images[0, :, 12 * row : 12 * row + 16, 12 * column : 12 * column + 16].flatten()
-            assert torch.allclose(found[row, column], kernel @ patch + bias, atol=1e-4)
-        assert whole(backbone(images)).shape == (1, 8, 5, 2)
-    assert backbone.stride == 12
-
-
-def test_a_stem_on_one_side_only_names_the_key(vit, tmp_path, monkeypatch):
-    with pytest.raises(UserError, match=r"set models\.\*\.backbone\.stem to ics"):
-        small_vit(tmp_path / "vit.pth", ics(random(vit)), monkeypatch)
-    with pytest.raises(UserError, match=r"set models\.\*\.backbone\.stem to null"):
-        small_vit(tmp_path / "vit.pth", random(vit), monkeypatch, stem="ics")
-
-
-@pytest.mark.parametrize(
-    ("name", "keys", "message"),
-    [
-        ("resnet18", {"stem": "ics"}, "backbone.stem: only a ViT has it"),
-        ("resnet18", {"patch_stride": 12}, "backbone.patch_stride: only a ViT has it"),
-        ("resnet18", {"semantic_weight": 0.2}, "backbone.semantic_weight: only a Swin has it"),
-        ("vit_tiny_patch16_224", {"patch_stride": 17}, "17 pixels leave gaps between patches of 16"),
-    ],
-)
-def test_patches_that_a_network_cannot_have(name, keys, message):
-    with pytest.raises(UserError, match=message):
-        weighted_backbone(BackboneConfig(name=name, **keys), SIZE)
-
-
-@pytest.mark.parametrize(("rows", "columns"), [(16, 8), (24, 8), (21, 10), (31, 10), (14, 14)])
-def test_position_embeddings_are_resized_from_the_grid_of_their_images(vit, rows, columns):
-    """Embeddings that rise evenly from row to row, and from column to column, still do so on the other grid."""
-    grid = torch.stack(torch.meshgrid(torch.arange(rows) / rows, torch.arange(columns) / columns, indexing="ij"), -1)
-    token = torch.full((1, 1, 8), 7.0)
-    embeddings = torch.cat([token, grid.flatten(0, 1).repeat(1, 4)[None]], 1)
-    found = with_positions_of(vit, {"pos_embed": embeddings})["pos_embed"]
-    assert found.shape == (1, 1 + 4 * 2, 8)
-    assert torch.equal(found[:, :1], token)
-    down, across = found[0, 1:, 0].reshape(4, 2), found[0, 1:, 1].reshape(4, 2)
-    assert (down.diff(dim=0) > 0.15).all()
-    assert down.diff(dim=1).abs().max() < 1e-5
-    assert (across.diff(dim=1) > 0.3).all()
-    assert across.diff(dim=0).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -303,5 +202,5 @@ def test_position_embeddings_are_resized_from_the_grid_of_their_images(vit, rows
 )
 def test_another_file_is_one_line(vit, tmp_path, monkeypatch, change, message):
     with pytest.raises(UserError, match=message) as raised:
-        small_vit(tmp_path / "vit.pth", change(random(vit)), monkeypatch)
+        vit_of(tmp_path / "vit.pth", change(random_weights(vit)), monkeypatch)
     assert "\n" not in str(raised.value)

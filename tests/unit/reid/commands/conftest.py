@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from artefacts.manifest import read_manifest
-from reid.config.pack import Calibration
+from reid.checkpoints.pack_format import Calibration
 from tests.packs import write
 
 KNOTS = {"dataset": "people", "thresholds": {}, "distances": [0.0, 40.0], "probabilities": [1.0, 0.0]}

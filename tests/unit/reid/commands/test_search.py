@@ -8,7 +8,8 @@ from PIL import Image
 
 import reid
 from reid.__main__ import main
-from reid.config.pack import Calibration
+from reid.checkpoints.pack_format import Calibration
+from reid.evaluation.distance import part_to_part_distance
 from reid.report.figures.ranking_sheet import CELL, GAP, RIGHT, THUMB, TITLE, WRONG
 from reid.report.figures.search_sheet import search_sheet
 from tests.packs import PARTS, write
@@ -50,6 +51,16 @@ def test_parts_and_visibility_are_chosen(photos, calibrated, tmp_path, capsys):
     assert "calibrated for its own matching only" in capsys.readouterr().err
     assert search(photos / "1.jpg", photos, calibrated, "--visibility", "off", "--output", rows) == 0
     assert all(hit["compared"] == ["foreground", *PARTS] for hit in json.loads(rows.read_text()))
+
+
+def test_soft_visibility_weighs_by_attention(photos, calibrated, tmp_path):
+    rows, model = tmp_path / "hits.json", reid.load(calibrated, "cpu")
+    assert search(photos / "1.jpg", photos, calibrated, "--visibility", "soft", "--output", rows) == 0
+    hits = json.loads(rows.read_text())
+    query, gallery = model.embed(photos / "1.jpg"), model.embed([hit["image"] for hit in hits])
+    scores = query.scores[:, 1:], gallery.scores[:, 1:]  # of the foreground and the parts, as features
+    expected = part_to_part_distance(query.features, gallery.features, *scores)[0]
+    assert [hit["distance"] for hit in hits] == pytest.approx(expected.tolist(), rel=1e-4, abs=1e-3)
 
 
 def test_nothing_in_common_is_no_distance(photos, config, tmp_path, capsys):

@@ -7,7 +7,7 @@ import pytest
 
 from artefacts.errors import UserError
 from reid.checkpoints.pack import pack_of
-from reid.config.pack import Calibration
+from reid.checkpoints.pack_format import Calibration
 from reid.search.calibration import probabilities
 from reid.search.features import Features, joined
 from tests.packs import PARTS, trained
