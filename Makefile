@@ -11,7 +11,7 @@ TABLE ?= demo
 HALF := $(shell echo $$((($(CORES) + 1) / 2)))
 SNAKEMAKE = snakemake --cores $(CORES) --resources gpu=$(if $(filter 0,$(GPUS)),2,$(GPUS)) --set-threads evaluate=$(HALF)
 
-.PHONY: help setup demo seeds story report test test-slow test-ci test-slurm faults fuzz lint format bench dag schema clean
+.PHONY: help setup demo seeds story report test test-slow test-ci test-slurm test-extras faults fuzz lint format bench dag schema clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -51,6 +51,12 @@ test-ci: $(READY) ## the slow tests that .ci/run has time for: all but those of 
 test-slurm: $(READY) ## the demo as jobs of a real Slurm, which it installs (Debian, as root), starts and stops
 	@envs/slurm
 	@python -m pytest -m slow -rs tests/workflow/test_slurm.py
+
+# One environment each, for what they require at odds with one another; EXTRAS=tracklab for one alone.
+EXTRAS ?= $(basename $(notdir $(wildcard envs/extras/*.txt)))
+test-extras: $(READY) ## the tests against other people's tools, EXTRAS, each in an environment of its own (gigabytes)
+	@failed=; for name in $(EXTRAS); do echo "== $$name"; envs/extra $(VENV) $$name || failed="$$failed $$name"; done; \
+	 [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 KILLS ?= 30
 faults: $(READY) ## KILLS (30) random kill -9, full and read-only disks, damaged states: what a run survives (half an hour)

@@ -1,8 +1,10 @@
 """A short rendered video of people who cross one another and stop behind a pillar, for tests of trackers."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from reid.synthetic.people import Capsules, Identity, draw_identity, draw_pose, dress
 from reid.synthetic.render import Canvas, View
@@ -91,3 +93,21 @@ def _box(mask: np.ndarray) -> list[int]:
     """Left, top, right and bottom of the pixels of a mask."""
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     return [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+
+
+def write_mot(video: Video, folder: Path) -> None:
+    """The video in MOTChallenge's layout: `img1`, `gt/gt.txt`, the same boxes as `det/det.txt`, and `seqinfo.ini`."""
+    for name in ("img1", "gt", "det"):
+        (folder / name).mkdir(parents=True)
+    truth, found = [], []
+    for number, (frame, boxes) in enumerate(zip(video.frames, video.boxes, strict=True), start=1):
+        Image.fromarray(frame).save(folder / f"img1/{number:06d}.jpg", quality=95)
+        for identity, (left, top, right, bottom) in zip(video.identities[number - 1], boxes.tolist(), strict=True):
+            box = f"{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f}"
+            truth.append(f"{number},{identity + 1},{box},1,1,1\n")
+            found.append(f"{number},-1,{box},0.9,-1,-1,-1\n")
+    (folder / "gt/gt.txt").write_text("".join(truth))
+    (folder / "det/det.txt").write_text("".join(found))
+    height, width = video.frames[0].shape[:2]
+    size = f"seqLength={len(video.frames)}\nimWidth={width}\nimHeight={height}\n"
+    (folder / "seqinfo.ini").write_text(f"[Sequence]\nname={folder.name}\nframeRate=15\n{size}")

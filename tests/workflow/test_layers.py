@@ -20,7 +20,7 @@ LAYERS = (
     "training embeddings",
     "evaluation",
     "search",
-    "report",
+    "report adapters",
     "stages",
     "commands",
     "__main__",

@@ -1,0 +1,97 @@
+"""TrackLab's own command tracks people by a model pack, found by its entry point; make test-extras runs it."""
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+import reid
+from reid.adapters.boxes import cropped
+from tests.conftest import PROJECT
+from tests.packs import write
+from tests.video import draw_video, write_mot
+
+pytest.importorskip("tracklab", reason="needs TrackLab: make test-extras, or pip install -r envs/extras/tracklab.txt")
+pytestmark = pytest.mark.slow
+
+DEMO = PROJECT / "results/synthetic/small/pack"
+SETTINGS = (
+    "dataset=dancetrack dataset.eval_set=val dataset.public_dets_subpath=det/det.txt "
+    "dataset.track_eval.BENCHMARK=MotChallenge2DBox state.load_from_public_dets=true state.save_file=seen.pklz "
+    "num_cores=1 visualization=none use_rich=false eval.cfg.eval.PLOT_CURVES=false hydra.run.dir=. "
+    "pipeline=[reid,track]"
+).split()
+(COMMAND,) = re.findall(r"^tracklab (.*?)\n```$", (PROJECT / "docs/use.md").read_text(), re.MULTILINE | re.DOTALL)
+MODULES = [word for word in COMMAND.split() if word.startswith("modules/")]  # as people are told
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """Variables under which the project is installed as its pyproject.toml says, and nothing is sent anywhere."""
+    installed = tmp_path_factory.mktemp("installed")
+    setup = [sys.executable, "-c", "from setuptools import setup; setup()", "-q", "egg_info", "-e", str(installed)]
+    subprocess.run(setup, cwd=PROJECT, check=True)
+    path = os.pathsep.join([str(installed), str(PROJECT)])
+    return {**os.environ, "PYTHONPATH": path, "WANDB_MODE": "disabled", "YOLO_CONFIG_DIR": str(installed)}
+
+
+def track(folder: Path, videos: Path, pack: Path, environment: dict, *changes: str) -> dict[str, float]:
+    """TrackEval's measures, in percent, of what TrackLab makes of the videos. `pack` is told as people would, from
+    where they start the command."""
+    folder.mkdir()
+    told = [f"dataset.dataset_path={videos}", f"modules.reid.model={os.path.relpath(pack, folder)}"]
+    command = [str(Path(sys.executable).with_name("tracklab")), *SETTINGS, *MODULES, *told, *changes]
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    names, values = next(folder.rglob("pedestrian_summary.txt")).read_text().splitlines()
+    return dict(zip(names.split(), map(float, values.split()), strict=True))
+
+
+def test_tracklab_gets_what_the_model_sees_in_each_box(config, tmp_path, environment):
+    pack = write(tmp_path / "pack", config)
+    write_mot(draw_video(people=3, frames=6), tmp_path / "videos/val/one")
+    measures = track(tmp_path / "run", tmp_path / "videos", pack, environment)
+    with zipfile.ZipFile(tmp_path / "run/seen.pklz") as file, file.open("1.pkl") as content:
+        found = pd.read_pickle(content)
+    frames = [np.array(Image.open(path)) for path in sorted((tmp_path / "videos/val/one/img1").iterdir())]
+    boxes = [np.array([left, top, left + width, top + height]) for left, top, width, height in found.bbox_ltwh]
+    crops = [cropped(frames[number], box) for number, box in zip(found.image_id, boxes, strict=True)]
+    seen = reid.load(pack, "cpu").embed(crops)
+    assert (len(found), found.track_id.isna().sum()) == (measures["Dets"], 0)
+    np.testing.assert_allclose(np.stack(found.embeddings), seen.features, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(np.stack(found.visibility_scores), seen.visibility)
+    assert not seen.visibility.all()
+
+
+def test_distances_of_its_tracker_are_eq_9():
+    from reid.adapters.tracklab import distances
+
+    query, gallery = torch.eye(4)[None, :2], torch.eye(4)[torch.tensor([[1, 1], [0, 2], [3, 3]])]
+    visible = torch.tensor([[True, False], [True, True], [False, True]])
+    (apart,) = distances(query, gallery, torch.tensor([[True, False]]), visible, use_gpu=False)
+    assert apart[0].tolist() == pytest.approx([2**0.5, 0, 2])
+
+
+@pytest.mark.skipif(not DEMO.exists(), reason="needs the demo's model: make demo, then reid pack synthetic small")
+def test_people_keep_their_identity_by_what_they_look_like(tmp_path, environment, capsys):
+    """Against the same tracker by motion alone: no appearance is near enough at a distance of zero."""
+    for seed in range(3):
+        write_mot(draw_video(seed=seed), tmp_path / f"videos/val/video{seed}")
+    seen = track(tmp_path / "seen", tmp_path / "videos", DEMO, environment)
+    blind = track(tmp_path / "blind", tmp_path / "videos", DEMO, environment, "modules.track.cfg.max_dist=0")
+    with capsys.disabled():
+        print(f"\nTrackLab {version('tracklab')}, BPBReIDStrongSORT, by appearance and by motion alone:")
+        for name in ("HOTA", "AssA", "IDF1", "IDSW"):
+            print(f"  {name}: {seen[name]:g} and {blind[name]:g}")
+    assert seen["HOTA"] > blind["HOTA"] + 5
+    assert seen["IDF1"] > blind["IDF1"] + 5
+    assert seen["IDSW"] < blind["IDSW"]
