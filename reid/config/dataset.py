@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from artefacts.config import Count, Name, Section, Share, must_be_one_of, named_once
 from artefacts.missing import is_missing
 from parsing.config import ImageRoot, LabelledDataset
+from reid.config.domain import Domain
 
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], AfterValidator(named_once)]
 OWN = ("names", "folders", "table")  # readers of images that follow no published layout
@@ -50,6 +51,7 @@ class Synthetic(Section):
     height: Count
     crowd: Share  # of images with a person in the back
     occlusion: Share  # how much of a query's body is hidden: 0 = a part or two, 1 = more than half
+    domain: Domain = Domain()  # how its people, boxes and cameras differ from those that PifPaf was trained on
 
     @model_validator(mode="after")
     def _backgrounds_can_be_cut(self) -> "Synthetic":

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
 @cache
 def _scene(config: Synthetic) -> Scene:
     cameras = [make_camera([config.seed, 0, camera]) for camera in range(config.cameras)]
-    return Scene(config.seed, cameras, (config.width, config.height), config.crowd, config.occlusion)
+    return Scene(config.seed, cameras, (config.width, config.height), config.crowd, config.occlusion, config.domain)
 
 
 def _draw_to(folder: Path, config: Synthetic, shot: Shot) -> tuple[str, RenderedTruth]:
