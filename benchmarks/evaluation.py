@@ -88,9 +88,9 @@ def measure(folder: Path, growth: list[int]) -> list[tuple]:
     return rows
 
 
-def alone(way: str, file: Path) -> dict:
+def alone(way: str, file: Path, program: str = __file__) -> dict:
     """CPU seconds, wall seconds and peak memory of one way in a process of its own, and what it printed."""
-    words = [sys.executable, __file__, "--way", way, "--file", str(file)]
+    words = [sys.executable, program, "--way", way, "--file", str(file)]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     start = time.perf_counter()
     with subprocess.Popen(
