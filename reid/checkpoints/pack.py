@@ -109,7 +109,8 @@ def _configuration(path: Path) -> Pack:
         text = path.read_text(encoding="utf-8")
         version = json.loads(text).get("format")
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; give the folder of a pack (rule pack makes one)") from None
+        made = "`reid pack DATASET MODEL` makes one of a finished run"
+        raise UserError(f"{path}: no such file; give the folder of a pack ({made})") from None
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: is not a pack's configuration ({error}); copy the pack again") from None
     if version != FORMAT:
