@@ -51,6 +51,7 @@ class Synthetic(Section):
     height: Count
     crowd: Share  # of images with a person in the back
     occlusion: Share  # how much of a query's body is hidden: 0 = a part or two, 1 = more than half
+    whole_queries: bool = False  # a second query of each identity and camera, in front of which nothing stands
     domain: Domain = Domain()  # how its people, boxes and cameras differ from those that PifPaf was trained on
 
     @model_validator(mode="after")
@@ -123,6 +124,7 @@ class ImageFolder(ImageRoot):
 class Dataset(ImageFolder, LabelledDataset):
     """A dataset, and how it is labelled and trained."""
 
+    query_groups: str | None = None  # CSV of columns key, group: queries that are measured apart too
     seeds: Seeds = [1]  # one training each; results are their mean and spread
     allow: list[Finding] = []  # findings of protocol.md that do not stop the workflow
     synthetic: Synthetic | None = None

@@ -96,12 +96,20 @@ class TableRow(TypedDict):
     dataset: str | Annotated[list[str], AfterValidator(named_once)]  # or several, a group of columns each
     model: str
     matching: str  # of the model's; of one with `separately` a single embedding, as in each/head
+    group: NotRequired[str | Annotated[list[str], AfterValidator(named_once)]]  # of its queries
     published: NotRequired[str]  # label of the published row that it repeats; its own label if not given
 
 
 def datasets_of(row: TableRow) -> list[str]:
     """The datasets that a row has numbers for."""
     return [row["dataset"]] if isinstance(row["dataset"], str) else row["dataset"]
+
+
+def columns_of(row: TableRow) -> dict[str, tuple[str, str | None]]:
+    """The groups of columns that a row fills, by name: a dataset, or one group of its queries."""
+    groups = row.get("group")
+    named = [groups] if isinstance(groups, str) else groups or [None]
+    return {f"{dataset} {group or ''}".strip(): (dataset, group) for dataset in datasets_of(row) for group in named}
 
 
 class Table(Section):

@@ -102,6 +102,8 @@ class Config(LabelConfig):
                 must_be_one_of(f"{where}.model", model, self.models)
                 for dataset in datasets_of(row):
                     must_be_one_of(f"{where}.dataset", dataset, self.datasets)
+                    if "group" in row and not self.datasets[dataset].query_groups:
+                        raise ValueError(f"{where}.group: datasets.{dataset} has no groups; set its query_groups")
                     entries = self._matchings_of(model)
                     reported = [one for matching in entries for one in self._reports(matching, model, dataset)]
                     must_be_one_of(f"{where}.matching (models.{model}.extra_matchings)", row["matching"], reported)

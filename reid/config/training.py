@@ -59,11 +59,19 @@ class Head(Section):
     part_classifier: Literal["plain", "normalised"] = "plain"  # Eq. 1; or BatchNorm before it, and a bias
     foreground_pooling: Literal["weighted", "mean"] = "weighted"  # Eq. 3; or the mean over cells of mask x feature
     reduction: Count | None = None  # channels of an embedding behind Linear, BatchNorm, ReLU; null = the backbone's
+    part_reduction: Literal["shared", "separate"] = "shared"  # one such layer for all parts, or one each
+    part_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # probability of a part to be left out in training
 
     @property
     def stripe_names(self) -> list[str]:
         """Names of the parts, where they are not those of a part scheme."""
         return [f"stripe_{number}" for number in range(1, 1 + (self.stripes or 0))]
+
+    @model_validator(mode="after")
+    def _separate_layers_reduce(self) -> "Head":
+        if self.part_reduction == "separate" and self.reduction is None:
+            raise ValueError("part_reduction: there is no layer to be separate; set reduction to a number of channels")
+        return self
 
     @model_validator(mode="after")
     def _stripes_are_counted(self) -> "Head":
@@ -179,6 +187,8 @@ class Training(Section):
     learning_rate: Positive  # after the warm-up
     warmup_epochs: Annotated[int, Field(ge=0)]
     warmup_steps: Literal["batch", "epoch"] = "batch"  # after which the rate rises
+    optimizer: Literal["adam", "adamw"] = "adam"  # adamw: weight decay apart from the gradient
+    schedule: Literal["milestones", "cosine"] = "milestones"  # cosine: from the warm-up's end to 0 at the last epoch's
     milestones: list[Count]  # epochs after which the learning rate falls
     gamma: Share  # factor at each milestone
     weight_decay: Annotated[float, Field(ge=0)]
@@ -238,6 +248,16 @@ class Model(Section):
     def _fixed_attention_is_not_learnt(self) -> "Model":
         if self.head.attention != "learned" and self.loss.attention_weight:
             raise ValueError(f"attention {self.head.attention!r} is not learnt; set loss.attention_weight to 0.0")
+        return self
+
+    @model_validator(mode="after")
+    def _dropped_parts_are_missed(self) -> "Model":
+        if not self.head.part_dropout:
+            return self
+        if "parts" in self.loss.triplet and self.loss.part_triplet != "averaged":
+            raise ValueError("head.part_dropout: needs `part_triplet: averaged`; change it, or set this to 0")
+        if not {"parts", "concatenated"} & {*self.loss.triplet, *set(self.loss.identity) - {"parts"}}:
+            raise ValueError("head.part_dropout: changes no loss that is left; put parts under triplet, or set it to 0")
         return self
 
     @model_validator(mode="after")

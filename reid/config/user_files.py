@@ -50,6 +50,12 @@ def image_table(config: Config, dataset: str) -> UserFile | None:
     return UserFile(file, f"put the table there, or change datasets.{dataset}.options.file") if file else None
 
 
+def query_groups(config: Config, dataset: str) -> UserFile | None:
+    """The table of groups of queries that are measured apart, of a dataset that has one."""
+    file = config.datasets[dataset].query_groups
+    return UserFile(file, f"put the table there, or change datasets.{dataset}.query_groups") if file else None
+
+
 def pifpaf_weights(config: Config, dataset: str) -> UserFile | None:
     """The weights of the PifPaf network that labels a dataset: shipped, the user's, or made by rule train_pifpaf."""
     name = config.datasets[dataset].pifpaf

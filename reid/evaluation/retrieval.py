@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from artefacts.errors import UserError
 from reid.config.root import Matching
 from reid.embeddings.store import Embeddings
 from reid.evaluation.distance import PartDistances, largest_plus_one
+from reid.evaluation.groups import by_group, read_groups
 from reid.evaluation.matching import Compared, compared
 from reid.evaluation.ranking import CMC_RANKS, Measures, Protocol, Ranking, measures, precisions, protocol
 from reid.evaluation.roc import Roc
@@ -144,11 +146,15 @@ def _apart(query_visible: np.ndarray, gallery_visible: np.ndarray) -> int:
     return int((~(query_visible & gallery_visible).any(axis=1)).sum())
 
 
-def report(file: Embeddings, matching: Matching, compute: Compute = HERE) -> dict:
-    """What a matching is worth, ready for JSON: measures, CMC up to rank 50, the same by visible parts, ROC, counts."""
+def report(file: Embeddings, matching: Matching, compute: Compute = HERE, groups: Path | None = None) -> dict:
+    """What a matching is worth, ready for JSON: measures, CMC up to rank 50, the same by visible parts, ROC, counts.
+
+    With a CSV of `groups` also `by_group`, the measures of each (`reid.evaluation.groups`), in the whole gallery.
+    """
     found = retrieve(file, matching, verify=True, compute=compute)
     query_parts, gallery_parts = (split.visibility[:, -len(file.parts) :] for split in (file.query, file.gallery))
     in_both = (query_parts[found.protocol.rows] & gallery_parts[found.protocol.columns]).sum(axis=1)
+    apart = {"by_group": by_group(found.measures, file.query.key, read_groups(groups), str(groups))} if groups else {}
     return {
         "embeddings": found.names,
         "measures": found.measures.summary() | _single_shot_measures(found),
@@ -157,6 +163,7 @@ def report(file: Embeddings, matching: Matching, compute: Compute = HERE) -> dic
         "by_mutually_visible_parts": _by_mutually_visible_parts(found.precisions, in_both),
         "verification": found.roc.summary(),
         "counts": _counts(file, found),
+        **apart,
     }
 
 

@@ -18,7 +18,7 @@ from reid.model.attention import (
     stripe_maps,
 )
 from reid.model.backbone import Backbone
-from reid.model.pooling import Reduction, masses
+from reid.model.pooling import PartReductions, Reduction, kept_parts, masses
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Output:
     `embeddings`: global, foreground [N, C], concatenated [N, K C], parts [N, K, C]; C is the backbone's number of
     channels, or that of `Head.reduction`. `necked`: the same after their BNNeck, and `identity_scores` [N, I] (parts:
     [N, K, I]), for the embeddings that have one. `attention` [N, L, h, w]: the maps of Eq. 1, and `attention_scores`
-    their logits; fixed attention has none.
+    their logits; fixed attention has none. `kept` [N, K]: the parts that `Head.part_dropout` did not leave out in this
+    step of a training.
     """
 
     embeddings: dict[str, Tensor]
@@ -36,6 +37,7 @@ class Output:
     identity_scores: dict[str, Tensor]
     attention_scores: Tensor | None
     attention: Tensor
+    kept: Tensor | None = None
 
 
 class BPBReID(nn.Module):
@@ -48,7 +50,7 @@ class BPBReID(nn.Module):
     def __init__(self, backbone: Backbone, parts: int, identities: int, necks: Sequence[str], head: Head) -> None:
         super().__init__()
         self.backbone, self.foreground_pooling = backbone, head.foreground_pooling
-        self.parts, self.attention = parts, head.attention
+        self.parts, self.attention, self.part_dropout = parts, head.attention, head.part_dropout
         self.gathered: Callable[[Tensor], Tensor] = lambda share: share  # whole batches, where processes share them
         if head.attention == "learned":
             classifier = {"plain": PartClassifier, "normalised": NormalisedPartClassifier}[head.part_classifier]
@@ -56,6 +58,8 @@ class BPBReID(nn.Module):
         width = head.reduction or backbone.channels
         reduced = ("global", "foreground", "parts") if head.reduction else ()
         self.reductions = nn.ModuleDict({name: Reduction(backbone.channels, width) for name in reduced})
+        if head.part_reduction == "separate":
+            self.reductions["parts"] = PartReductions(parts, backbone.channels, width)
         widths = {"global": width, "foreground": width, "concatenated": parts * width}
         self.necks = nn.ModuleDict(
             {
@@ -87,6 +91,7 @@ class BPBReID(nn.Module):
     def _heads(self, features: AppearanceMap, confidences: Tensor | None) -> Output:
         scores, attention = self._attend(features, confidences)
         embeddings = pool_embeddings(features, attention, self.foreground_pooling, self.reductions)
+        kept = self._drop_parts(embeddings) if self.training and self.part_dropout else None
         embeddings = {name: self.gathered(embedding) for name, embedding in embeddings.items()}
         scores, attention = scores if scores is None else self.gathered(scores), self.gathered(attention)
         heads = {name: _apply_head(head, embeddings[name]) for name, head in self.necks.items()}
@@ -96,7 +101,19 @@ class BPBReID(nn.Module):
             identity_scores={name: identity_scores for name, (_, identity_scores) in heads.items()},
             attention_scores=scores,
             attention=attention,
+            kept=kept,
         )
+
+    def _drop_parts(self, embeddings: dict[str, Tensor]) -> Tensor:
+        """Leave parts out of the concatenated embedding, in place, so that no few of them decide; returns those kept.
+
+        Departs from the paper. The others are scaled by 1 / (1 - p), so that its mean stays; in Eq. 7, distances are
+        averaged over parts that both images keep.
+        """
+        parts = embeddings["parts"]
+        kept = kept_parts(*parts.shape[:2], self.part_dropout, parts.device)
+        embeddings["concatenated"] = (parts * kept[:, :, None] / (1 - self.part_dropout)).flatten(1)
+        return self.gathered(kept.to(parts.dtype)) > 0
 
 
 def pool_embeddings(

@@ -1,6 +1,7 @@
 """From an appearance map and attention to embeddings (Section 3.2.1): pooling, and what may follow it."""
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from reid.model.appearance import AppearanceMap
@@ -36,3 +37,21 @@ class Reduction(nn.Module):
     def forward(self, pooled: Tensor) -> Tensor:
         rows = pooled.flatten(0, -2)
         return self.norm(self.linear(rows)).relu().unflatten(0, pooled.shape[:-1])
+
+
+class PartReductions(nn.ModuleList):
+    """A `Reduction` for each part, with statistics of its own: [N, K, C] -> [N, K, D].
+
+    Departs from the paper, as that does.
+    """
+
+    def __init__(self, parts: int, channels: int, reduced: int) -> None:
+        super().__init__(Reduction(channels, reduced) for _ in range(parts))
+
+    def forward(self, pooled: Float[Tensor, "N K C"]) -> Float[Tensor, "N K D"]:
+        return torch.stack([layer(pooled[:, part].contiguous()) for part, layer in enumerate(self)], dim=1)
+
+
+def kept_parts(images: int, parts: int, dropout: float, device: torch.device) -> Bool[Tensor, "N K"]:
+    """Which parts of an image are not left out in this step, each with probability 1 - `dropout`."""
+    return torch.rand(images, parts, device=device) >= dropout

@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from artefacts.files import harmless
 from reid.config.root import Table
-from reid.report.tables import LATER, NOT_GIVEN, Line, Result, datasets_of_table, mean_of, published, spread_of
+from reid.report.tables import LATER, NOT_GIVEN, Line, Result, columns_of_table, mean_of, published, spread_of
 
 SHOWN = {"rank-1": "R-1", "mAP": "mAP"}
 TRAINED = ("runs", "batch", "recipe")
@@ -74,7 +74,7 @@ def _numbers(result: Result) -> list[str]:
 
 
 def _grid(table: Table, rows: list[Line]) -> tuple[list[str], list[list[str]]]:
-    datasets = datasets_of_table(table)
+    datasets = columns_of_table(table)
     prefix = {dataset: f"{dataset} " if len(datasets) > 1 else "" for dataset in datasets}
     columns = [*SHOWN.values(), *([f"Δ {COMPARED}"] if table.reference else [])]
     header = ["Method", *(prefix[dataset] + name for dataset in datasets for name in columns), *TRAINED]

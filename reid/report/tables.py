@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from artefacts.errors import UserError
-from reid.config.root import Table, TableRow, datasets_of
+from reid.config.report import columns_of
+from reid.config.root import Table, TableRow
 
 PUBLISHED = Path(__file__).with_name("published.json")
 NOT_RUN, NOT_GIVEN = "not run", "–"
@@ -105,14 +106,15 @@ def lines(table: Table, metrics: list[dict]) -> list[Line]:
     matching that the file does not hold, and for a published row that the paper's table does not have.
     """
     by_model = {(content["dataset"], content["model"]): content for content in metrics}
-    theirs = published_lines(table.published, datasets_of_table(table))
+    theirs = published_lines(table.published, columns_of_table(table))
     ours: dict[str, dict[str, Result]] = {}
     for row in table.rows:
         beside = _published_beside(row, table, dict(theirs))
-        for dataset in datasets_of(row):
+        for column, (dataset, group) in columns_of(row).items():
             content = by_model.get((dataset, row["model"]), {})
-            ours.setdefault(row["label"], {})[dataset] = _our_result(row, table, content, beside.get(dataset))
-    later = later_lines(table.published, datasets_of_table(table))
+            result = _our_result(row, table, content, beside.get(column), group)
+            ours.setdefault(row["label"], {})[column] = result
+    later = later_lines(table.published, columns_of_table(table))
     return _with_references([*theirs, *ours.items(), *later], table.reference)
 
 
@@ -132,9 +134,9 @@ def _with_references(rows: list[Line], reference: str | None) -> list[Line]:
     ]
 
 
-def datasets_of_table(table: Table) -> list[str]:
-    """The datasets of a table's columns, in the order of its rows."""
-    return list(dict.fromkeys(dataset for row in table.rows for dataset in datasets_of(row)))
+def columns_of_table(table: Table) -> list[str]:
+    """The datasets, or groups of a dataset's queries, of a table's columns, in the order of its rows."""
+    return list(dict.fromkeys(column for row in table.rows for column in columns_of(row)))
 
 
 def _published_beside(row: TableRow, table: Table, theirs: dict[str, dict[str, Result]]) -> dict[str, Result]:
@@ -145,13 +147,15 @@ def _published_beside(row: TableRow, table: Table, theirs: dict[str, dict[str, R
     return theirs.get(row.get("published", row["label"]), {})
 
 
-def _our_result(row: TableRow, table: Table, content: dict, beside: Result | None) -> Result:
+def _our_result(row: TableRow, table: Table, content: dict, beside: Result | None, group: str | None) -> Result:
     matching, results = row["matching"], content.get("results", {})
     if content and matching not in results:
         raise UserError(
             f"table row {row['label']!r}: {content['dataset']}/{row['model']} was not evaluated under {matching!r}; "
             f"add it to models.{row['model']}.extra_matchings, or choose one of {', '.join(results)}"
         )
+    if content and group is not None:
+        results = {matching: _of_group(row, content, group)}
     seeds = content.get("seeds", []) if table.seeds is None else table.seeds
     return Result(
         {measure: _of_seeds(summary["values"], seeds) for measure, summary in results.get(matching, {}).items()},
@@ -163,6 +167,18 @@ def _our_result(row: TableRow, table: Table, content: dict, beside: Result | Non
         {measure: beside.mean(measure) for measure in beside.values} if beside else {},
         table.tolerance,
     )
+
+
+def _of_group(row: TableRow, content: dict, group: str) -> dict:
+    """The measures of a group of queries. Raises UserError if there is no such group."""
+    groups = content.get("groups", {}).get(row["matching"], {})
+    if group not in groups:
+        known = ", ".join(groups) or "no groups"
+        raise UserError(
+            f"table row {row['label']!r}: {content['dataset']}/{row['model']} has no queries of group {group!r}; "
+            f"datasets.{content['dataset']}.query_groups gives {known}"
+        )
+    return groups[group]
 
 
 def _of_seeds(values: dict[str, float], seeds: list[int]) -> dict[int, float]:

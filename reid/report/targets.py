@@ -12,7 +12,14 @@ from typing import NamedTuple
 from reid.config.report import datasets_of
 from reid.config.root import Config
 from reid.config.stages import AccountConfig, CompareConfig, TabulateConfig
-from reid.config.user_files import UserFile, backbone_weights, behind_images, behind_labels, pifpaf_weights
+from reid.config.user_files import (
+    UserFile,
+    backbone_weights,
+    behind_images,
+    behind_labels,
+    pifpaf_weights,
+    query_groups,
+)
 
 SO_FAR = ".so_far"
 
@@ -48,7 +55,8 @@ def missing_for(config: Config, cell: TableCell) -> list[str]:
     """The user's files that a cell needs and that are not at hand."""
     images = [file for name in _datasets(config, cell) for file in behind_images(config, name)]
     labels = [file for name in _labelled(config, cell) for file in behind_labels(config, name)]
-    return _once(file.path for file in (*images, *labels, *_backbone(config, cell)) if not file.at_hand)
+    groups = [file for file in [query_groups(config, cell.dataset)] if file]
+    return _once(file.path for file in (*images, *labels, *groups, *_backbone(config, cell)) if not file.at_hand)
 
 
 def tabulated(config: Config, table: str) -> TabulateConfig:

@@ -16,14 +16,17 @@ from reid.synthetic.scenes import make_camera
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="JSON: synthetic, of a dataset")
-    parser.add_argument("--index", type=Path, required=True, help="output CSV: key, sha256; images go next to it")
+    parser.add_argument(
+        "--index", type=Path, required=True, help="output CSV: key, sha256; next to it, images and queries.csv"
+    )
     parser.add_argument("--truth", type=Path, required=True, help="output HDF5: keypoints, parts")
     parser.add_argument("--threads", type=int, default=1)
 
 
 def run(arguments: argparse.Namespace) -> None:
     config = DrawConfig.model_validate_json(arguments.config).synthetic
-    shots = list(plan_shots(config.identities, config.images, config.cameras, config.distractors, config.junk))
+    planned = (config.identities, config.images, config.cameras, config.distractors, config.junk, config.whole_queries)
+    shots = list(plan_shots(*planned))
     folder = arguments.index.parent
     for split_folder in {Path(shot.key).parent for shot in shots}:
         (folder / split_folder).mkdir(parents=True, exist_ok=True)
@@ -34,6 +37,8 @@ def run(arguments: argparse.Namespace) -> None:
     keys = [shot.key for shot in shots]
     with replacing(arguments.truth) as path:
         write_truth(path, keys, list(truths), config.seed)
+    groups = [(shot.key, "whole" if shot.whole else "occluded") for shot in shots if shot.split == "query"]
+    write_csv(folder / "queries.csv", [("key", "group"), *groups])
     write_csv(arguments.index, [("key", "sha256"), *zip(keys, digests, strict=True)])
 
 

@@ -16,6 +16,7 @@ from reid.evaluation.tiles import Compute
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="JSON: name, matching")
     parser.add_argument("--embeddings", type=Path, required=True, help="input of the embed stage")
+    parser.add_argument("--groups", type=Path, help="CSV: key, group; queries that are measured apart too")
     parser.add_argument("--metrics", type=Path, required=True, help="output JSON")
     parser.add_argument("--threads", type=int, default=1, help="that compute distances; a GPU does, if there is one")
 
@@ -27,11 +28,14 @@ def run(arguments: argparse.Namespace) -> None:
     with reading(arguments.embeddings) as file:
         single = {config.name: config.matching}
         matchings = separated(config.matching, file.names) if config.matching.separately else single
-        results = {name: report(file, matching, compute) for name, matching in matchings.items()}
-    record = provenance("reid.stages.evaluate", config.model_dump(), {"embeddings": arguments.embeddings})
+        results = {name: report(file, matching, compute, arguments.groups) for name, matching in matchings.items()}
+    inputs = {"embeddings": arguments.embeddings} | ({"groups": arguments.groups} if arguments.groups else {})
+    record = provenance("reid.stages.evaluate", config.model_dump(), inputs)
     write_json(arguments.metrics, {"matching": config.name, "results": results, "provenance": record})
     for name, result in results.items():
         print(f"{name}: mAP {result['measures']['mAP']:.1%}, rank-1 {result['measures']['rank-1']:.1%}")
+        for group, apart in result.get("by_group", {}).items():
+            print(f"  {group}: mAP {apart['measures']['mAP']:.1%}, rank-1 {apart['measures']['rank-1']:.1%}")
     counts = result["counts"]
     if counts["queries_unreadable"] or counts["gallery_unreadable"]:
         unreadable = f"{counts['queries_unreadable']} queries and {counts['gallery_unreadable']} gallery images"

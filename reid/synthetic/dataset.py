@@ -27,12 +27,16 @@ TARGET = 1  # owner number of the target on the canvas; others count on from it
 
 @dataclass(frozen=True)
 class Shot:
-    """One image to be drawn: Market-1501 identity number (-1 junk, 0 distractor), camera from 1, number in the set."""
+    """One image to be drawn: Market-1501 identity number (-1 junk, 0 distractor), camera from 1, number in the set.
+
+    Nothing stands in front of a `whole` one.
+    """
 
     split: str
     identity: int
     camera: int
     number: int
+    whole: bool = False
 
     @property
     def key(self) -> str:
@@ -69,15 +73,21 @@ class RenderedTruth:
     people: int
 
 
-def plan_shots(identities: int, images: int, cameras: int, distractors: int, junk: int) -> Iterator[Shot]:
-    """Who is seen where: the first half of the identities trains; of the others each camera gives one query."""
+def plan_shots(
+    identities: int, images: int, cameras: int, distractors: int, junk: int, whole_queries: bool = False
+) -> Iterator[Shot]:
+    """Who is seen where: the first half of the identities trains; of the others each camera gives one query.
+
+    With `whole_queries` it gives two, of which one is whole.
+    """
+    asked = cameras * (1 + whole_queries)
     number = 0
     for identity in range(1, identities + 1):
         trains = identity <= identities // 2
         for image in range(images):
             number += 1
-            asked = not trains and image < cameras
-            yield Shot("train" if trains else "query" if asked else "gallery", identity, image % cameras + 1, number)
+            split = "train" if trains else "query" if image < asked else "gallery"
+            yield Shot(split, identity, image % cameras + 1, number, whole=split == "query" and image >= cameras)
     for identity, count in ((0, distractors), (-1, junk)):
         for image in range(count):
             number += 1
@@ -87,7 +97,7 @@ def plan_shots(identities: int, images: int, cameras: int, distractors: int, jun
 def draw_shot(shot: Shot, scene: Scene):
     """The picture of one shot, as an image, with its truth.
 
-    Queries are heavily occluded; of the others one in four is, lightly.
+    Queries that are not whole are heavily occluded; of the other images one in four is, lightly.
     """
     seed, size, domain = scene.seed, scene.size, scene.domain
     rng, domain_rng = np.random.default_rng([seed, 1, shot.number]), np.random.default_rng([seed, 4, shot.number])
@@ -107,7 +117,7 @@ def draw_shot(shot: Shot, scene: Scene):
     others = _Others(canvas, view, domain, domain_rng)
     if rng.random() < scene.crowd:
         drawn.append(_draw_behind(others, TARGET + 1, rng))
-    if shot.split == "query" or rng.random() < 0.25:
+    if not shot.whole and (shot.split == "query" or rng.random() < 0.25):
         severity = scene.occlusion if shot.split == "query" else None
         if rng.random() < (0.25 if severity is None else 0.3):
             drawn.append(_draw_in_front(others, TARGET + 2, rng, severity))

@@ -110,7 +110,9 @@ class Trainer:
         if self.accelerator.num_processes > 1:
             labels = None if labels is None else self.accelerator.gather(labels.contiguous())
             identities = self.accelerator.gather(identities)
-        visible = visible_parts(output.attention, rule) if rule else None
+        counted = [visible_parts(output.attention, rule)] if rule else []
+        counted += [] if output.kept is None else [output.kept]
+        visible = torch.stack(counted).all(dim=0) if counted else None
         terms = self.objective(
             output.embeddings, output.identity_scores, output.attention_scores, labels, identities,
             self.settings.loss, visible,
@@ -175,10 +177,15 @@ class Trainer:
 
 
 def make_optimiser(model: BPBReID, settings: Model, device: torch.device) -> torch.optim.Optimizer:
-    """Adam over everything that learns (Section 4.2), on a GPU in one kernel for all weights."""
+    """Adam over everything that learns (Section 4.2), on a GPU in one kernel for all weights.
+
+    Departs from the paper: with `optimizer: adamw` the weights shrink by rate x weight_decay in each step, apart from
+    the gradient, as in Loshchilov and Hutter, Decoupled Weight Decay Regularization (ICLR 2019).
+    """
     learnable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     training, fused = settings.training, device.type == "cuda"
-    return torch.optim.Adam(learnable, lr=training.warmup_start_lr, weight_decay=training.weight_decay, fused=fused)
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[training.optimizer]
+    return kind(learnable, lr=training.warmup_start_lr, weight_decay=training.weight_decay, fused=fused)
 
 
 def _checkpoint(model: BPBReID) -> None:

@@ -9,6 +9,7 @@
 #   results/{dataset}/{model}/attention.png               labels next to attention maps
 # Pictures show the dataset's first seed.
 from reid.config.stages import AttentionConfig, EmbedConfig, EvaluateConfig, PackConfig, RankConfig, SummariseConfig
+from reid.config.user_files import query_groups
 from reid.report.targets import metrics_of_seeds
 
 
@@ -46,7 +47,8 @@ rule embed:
 
 rule evaluate:
     input:
-        "results/{dataset}/{model}/seed{seed}/embeddings.h5",
+        embeddings="results/{dataset}/{model}/seed{seed}/embeddings.h5",
+        groups=given(query_groups),
     output:
         "results/{dataset}/{model}/seed{seed}/{matching}.json",
     log:
@@ -59,10 +61,12 @@ rule evaluate:
     params:
         config=told(EvaluateConfig.of),
         code=code_digest("reid.stages.evaluate"),
+        groups=optional("--groups", "groups"),
     message:
         "Evaluating {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}, matching {wildcards.matching}"
     shell:
-        "python -m reid.stages evaluate --config {params.config:q} --embeddings {input:q} --metrics {output:q}"
+        "python -m reid.stages evaluate --config {params.config:q} --embeddings {input.embeddings:q} {params.groups}"
+        " --metrics {output:q}"
         " --threads {threads} 2>&1 | tee {log:q}"
 
 

@@ -1,6 +1,7 @@
 # Contract: config (datasets.*.synthetic) -> a dataset that the workflow draws itself.
 #   results/{dataset}/source/            images in the Market-1501 layout
 #   results/{dataset}/source/index.csv   key and SHA-256 of every image
+#   results/{dataset}/source/queries.csv key and group of every query: occluded or whole (datasets.*.query_groups)
 #   results/{dataset}/source/truth.h5    keypoints and part maps as drawn
 from reid.config.stages import DrawConfig
 
@@ -8,6 +9,7 @@ from reid.config.stages import DrawConfig
 rule draw:
     output:
         index="results/{dataset}/source/index.csv",
+        groups="results/{dataset}/source/queries.csv",
         truth="results/{dataset}/source/truth.h5",
     log:
         "logs/{dataset}/draw.log",

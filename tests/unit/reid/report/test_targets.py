@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from artefacts.config import overlaid
+from artefacts.errors import UserError
 from reid.config.root import Config
 from reid.config.user_files import behind_images, behind_labels
 from reid.report import targets
@@ -140,3 +141,21 @@ def test_every_shipped_dataset_is_run_once_its_files_are_there(config):
     assert set(targets.missing(config, "t")) <= {*images, *labels}
     put(*dict.fromkeys(path for path in (*images, *labels) if not Path(path).exists()))
     assert [cell.dataset for cell in targets.runnable(config, "t")] == list(config.datasets)
+
+
+def test_a_cell_misses_the_groups_of_its_queries():
+    groups = "data/groups.csv"
+    config = config_of(("market1501", "striped"), datasets={"market1501": {"query_groups": groups}})
+    put(DATA[0])
+    assert targets.missing(config, "t") == [groups]
+    put(groups)
+    assert targets.missing(config, "t") == []
+
+
+def test_a_row_shows_groups_of_datasets_that_have_them():
+    row = {"label": "l", "dataset": "synthetic", "model": "striped", "matching": "concatenated", "group": ["whole"]}
+    tables = {"t": {"title": "T", "rows": [row]}}
+    with pytest.raises(UserError, match=r"tables.t.rows.0.group: datasets.synthetic has no groups; set its query_gr"):
+        configured(models=MODELS, tables=tables)
+    known = configured(models=MODELS, tables=tables, datasets={"synthetic": {"query_groups": "results/g.csv"}})
+    assert targets.cells(known, "t") == [TableCell("synthetic", "striped")]

@@ -116,3 +116,23 @@ def test_queries_show_less_of_the_person(truth):
     queries = np.array([PurePosixPath(key.decode()).parts[0] == "query" for key in truth["key"]])
     shown = (truth["parts"] > 0).mean(axis=(1, 2))
     assert shown[queries].mean() < 0.75 * shown[~queries].mean()
+
+
+def test_whole_queries_are_drawn_besides_the_occluded_ones(people, truth, tmp_path):
+    """One more of each identity and camera, out of the gallery's images; no other image changes."""
+    index = draw(tmp_path, whole_queries=True)
+    names = {name.key: name for name in map(name_of_drawn, digests(index))}
+    with open(index.with_name("queries.csv"), newline="") as file:
+        groups = {row["key"]: row["group"] for row in csv.DictReader(file)}
+    assert groups.keys() == {key for key, name in names.items() if name.split == "query"}
+    seen = {group: Counter((names[key].identity, names[key].camera) for key in groups if groups[key] == group)
+            for group in ("occluded", "whole")}  # fmt: skip
+    assert seen["whole"] == seen["occluded"]
+    assert set(seen["whole"].values()) == {1}
+    before, after = digests(people.index), digests(index)
+    assert all(after[key] == before[key] for key in after.keys() & before.keys())
+    assert after.keys() - before.keys() == {key for key, group in groups.items() if group == "whole"}
+    with h5py.File(index.with_name("truth.h5")) as file:
+        shown = dict(zip(file["key"].asstr()[:], (file["parts"][:] > 0).mean(axis=(1, 2)), strict=True))
+    mean = {group: np.mean([shown[key] for key in groups if groups[key] == group]) for group in seen}
+    assert mean["occluded"] < 0.75 * mean["whole"]
