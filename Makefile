@@ -11,7 +11,7 @@ TABLE ?= demo
 HALF := $(shell echo $$((($(CORES) + 1) / 2)))
 SNAKEMAKE = snakemake --cores $(CORES) --resources gpu=$(if $(filter 0,$(GPUS)),2,$(GPUS)) --set-threads evaluate=$(HALF)
 
-.PHONY: help setup demo seeds story report test test-slow test-ci test-slurm test-extras faults fuzz lint format bench dag schema clean
+.PHONY: help setup demo seeds story report browse test test-slow test-ci test-slurm test-extras faults fuzz lint format bench dag schema clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -29,6 +29,10 @@ REPORTED = $(foreach kind,md html account.html,results/tables/$(TABLE).$(kind))
 report: $(READY) ## all about TABLE (demo) in one file that opens offline, results/report.html; makes what is missing
 	@$(SNAKEMAKE) -- $(REPORTED)
 	@$(SNAKEMAKE) --report results/report.html --report-stylesheet workflow/report/style.css -- $(REPORTED)
+
+RUN ?= results/synthetic/small
+browse: $(READY) ## a page to search with, of the finished RUN (the demo's), in a browser on this machine alone
+	@envs/extra $(VENV) browse python -m reid browse $(RUN)
 
 seeds: $(READY) ## the demo with three seeds, whose table the README shows (about 15 minutes more)
 	@$(SNAKEMAKE) --configfile benchmarks/three_seeds.yaml

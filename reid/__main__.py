@@ -7,6 +7,7 @@ from artefacts.command import run
 COMMANDS = {
     "embed": "embed images with a model pack; of a folder that grew, only the new ones",
     "search": "search images for those that show the same person as a query",
+    "browse": "open a page on this machine to search with",
     "compare": "say how near two images are, part by part, and how likely the same person",
     "pack": "write a finished run's model as a pack, without Snakemake",
     "show": "draw labels, attention, visibility and ranking of any image of a finished run",

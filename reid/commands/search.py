@@ -16,12 +16,11 @@ from reid.commands.finished_run import known_name
 from reid.commands.model import add_model, load_pack, read_gallery, require_readable
 from reid.embeddings.store import HOLISTIC
 from reid.report.figures.search_sheet import search_sheet
+from reid.search.choice import VISIBILITY, chosen_pack
 from reid.search.extractor import Extractor
 from reid.search.features import Features, Hits
 from reid.search.files import images_in
 from reid.search.incremental import embedded
-
-VISIBILITY = {"on": True, "off": False, "soft": "soft"}  # as in `matchings`
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,25 +68,17 @@ def _gallery(path: Path, model: Extractor) -> Features:
 
 
 def changed(pack: Pack, parts: str | None, visibility: str | None) -> Pack:
-    """The pack with a matching that compares these `parts` (names with commas between), with this of VISIBILITY.
+    """The pack that compares these `parts` (names with commas between), with this of VISIBILITY.
 
-    Another matching has other distances, so that the calibration does not hold for it, which is said. Raises UserError
-    for an unknown part.
+    That the calibration does not hold for another matching is said. Raises UserError for an unknown part.
     """
-    change: dict[str, object] = {}
-    if parts is not None:
-        chosen = [name.strip() for name in parts.split(",")]
-        for name in chosen:
-            known_name("--parts", name, [*pack.parts, *HOLISTIC])
-        change["embeddings"] = list(dict.fromkeys(chosen))
-    if visibility is not None:
-        change["visibility"] = VISIBILITY[visibility]
-    matching = pack.matching.model_copy(update=change)
-    if matching == pack.matching:
-        return pack
-    if pack.calibration is not None:
+    chosen = None if parts is None else [name.strip() for name in parts.split(",")]
+    for name in chosen or []:
+        known_name("--parts", name, [*pack.parts, *HOLISTIC])
+    other = chosen_pack(pack, chosen, None if visibility is None else VISIBILITY[visibility])
+    if other is not pack and pack.calibration is not None:
         print("no probabilities: the model is calibrated for its own matching only", file=sys.stderr)
-    return pack.model_copy(update={"matching": matching, "calibration": None})
+    return other
 
 
 def hit_rows(queries: Features, gallery: Features, found: Hits) -> Iterator[dict]:

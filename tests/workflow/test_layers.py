@@ -1,5 +1,5 @@
-"""Imports point one way: config, data and model, checkpoints, training and embeddings, evaluation, report, stages,
-commands.
+"""Imports point one way: config, data and model, checkpoints, training and embeddings, evaluation, search, report,
+browse, stages, commands.
 
 `artefacts` and `parsing` never import `reid`.
 """
@@ -21,6 +21,7 @@ LAYERS = (
     "evaluation",
     "search",
     "report adapters",
+    "browse",
     "stages",
     "commands",
     "__main__",

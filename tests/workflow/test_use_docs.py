@@ -3,18 +3,44 @@
 import re
 import shlex
 import shutil
+from contextlib import nullcontext
 
+import numpy as np
 import pytest
 import yaml
 
 from artefacts.manifest import read_manifest
+from reid import load
 from reid.__main__ import COMMANDS, main
+from reid.embeddings.store import Split, write_embeddings
 from tests.configuration import copy_configuration
 from tests.conftest import PROJECT
 from tests.packs import ENTRY, write, write_run
 
 PAGES = "".join((PROJECT / page).read_text() for page in ("README.md", "docs/use.md"))
 BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```$", PAGES, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def pages(monkeypatch):
+    """How many gallery images and queries each page has that is opened: all but the page itself, which needs gradio."""
+    opened = []
+    monkeypatch.setattr("reid.commands.browse.require_gradio", lambda: None)
+    monkeypatch.setattr("reid.commands.browse.listening", nullcontext)
+    monkeypatch.setattr(
+        "reid.commands.browse.serve", lambda session, _: opened.append((len(session.gallery), len(session.queries)))
+    )
+    return opened
+
+
+def write_embeddings_of(run, images):
+    """The run's embeddings of so many images, which are its queries; all but the first are its gallery."""
+    seen = load(run / "pack", "cpu").embed(images)
+    ones, keys = np.ones(len(seen), int), [f"{number}.jpg" for number in range(len(seen))]
+    stored = [keys, seen.embeddings, seen.visible, seen.scores, ones, ones, seen.attention]
+    query, gallery = Split(*stored), Split(*(values[1:] for values in stored))
+    path = run / "seed1/embeddings.h5"
+    write_embeddings(path, seen.embedding_names, query, gallery, seen.attention.shape[2:], {})
 
 
 @pytest.fixture
@@ -31,11 +57,12 @@ def folder(people, config, tmp_path, monkeypatch):
     run = tmp_path / "results/synthetic/small"
     write_run(run, config)
     write(run / "pack", config)
+    write_embeddings_of(run, images[:3])
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_every_line_runs(folder, capsys):
+def test_every_line_runs(folder, pages, capsys):
     used = set()
     for kind, block in BLOCKS:
         if kind == "python":
@@ -46,5 +73,6 @@ def test_every_line_runs(folder, capsys):
             assert (program, main(words)) == ("reid", 0), capsys.readouterr().err
             used.add(words[0])
     assert used == set(COMMANDS) - {"show", "import-official"}
+    assert pages == [(2, 3), (2, 2), (2, 2)]
     for name in ("hits.csv", "hits.png", "photos.npz", "photos.parquet"):
         assert (folder / name).stat().st_size

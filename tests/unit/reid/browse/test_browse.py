@@ -1,0 +1,247 @@
+"""The page of `reid browse` in a headless Chromium: searched, switched, and kept on this machine (make test-extras)."""
+
+import http.client
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from artefacts.manifest import read_manifest
+from tests.browser import CHROMIUM
+from tests.conftest import PROJECT
+from tests.packs import PARTS, write
+
+pytest.importorskip("gradio", reason="needs gradio: make test-extras, or pip install -r envs/extras/browse.txt")
+api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install -r envs/extras/browse.txt")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt-get install chromium)"),
+]
+# Runs `reid`, and names on standard error whatever it asks of another machine.
+WATCHED = """
+import sys
+def listen(event, given):
+    host = {"socket.connect": lambda: given[1][0], "socket.getaddrinfo": lambda: given[0]}.get(event, lambda: None)()
+    if host not in (None, "127.0.0.1", "localhost"):
+        print("asked", host, file=sys.stderr)
+sys.addaudithook(listen)
+from reid.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+ODD = "<b>{{1}}${2}&.jpg"  # a name that is no markup
+DOORS = ("gradio_api/file=", "file=", "gradio_api/file/")
+WAIT = 30_000  # milliseconds
+
+
+class Server:
+    """A running `reid browse` on `photos`; `log` is its standard error."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        self.photos, self.log = folder / "photos", folder / "log.txt"
+        command = [sys.executable, "-c", WATCHED, "browse", *words, "--port", "0", "--device", "cpu"]
+        (folder / "tmp").mkdir()
+        told = {"cwd": PROJECT, "env": os.environ | {"TMPDIR": str(folder / "tmp")}, "text": True}
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, **told)
+        line = self.process.stdout.readline()
+        assert line.startswith("http://127.0.0.1:"), self.log.read_text()
+        self.port = int(re.search(r":(\d+) ", line)[1])
+
+    def get(self, path: str, host: str | None = None) -> tuple[int, bytes]:
+        """Status and body of a request for exactly this path."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.putrequest("GET", path, skip_host=host is not None)
+        if host is not None:
+            connection.putheader("Host", host)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+@pytest.fixture(scope="module")
+def server(people, config, tmp_path_factory):
+    """Twelve photos of rendered people, one with an odd name, searched by a model of random weights."""
+    folder = tmp_path_factory.mktemp("browse")
+    (folder / "photos").mkdir()
+    rows = [*read_manifest(people.manifest, "query"), *read_manifest(people.manifest, "gallery")]
+    for number, row in enumerate(rows[:12]):
+        shutil.copy(people.root / row.key, folder / "photos" / (ODD if number == 11 else f"{number:02d}.jpg"))
+    pack = write(folder / "pack", config)
+    running = Server(folder, str(pack), "--gallery", str(folder / "photos"))
+    yield running
+    assert [*(folder / "tmp").glob("reid-browse-*/*")]  # what was dropped
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(60) == 0
+    assert not [*(folder / "tmp").glob("reid-browse-*")]
+    assert "Traceback" not in running.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def page(server):
+    """The opened page, which remembers what it asked for and what its console said."""
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1366, "height": 768})
+        page.asked, page.errors = [], []
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.on("console", lambda said: page.errors.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.goto(f"http://127.0.0.1:{server.port}/")
+        page.wait_for_selector(".card.query", timeout=WAIT)
+        yield page
+        browser.close()
+
+
+def ranking(page) -> list[str]:
+    """Names of the gallery images, nearest first."""
+    return page.eval_on_selector_all(".card:not(.query) .name", "all => all.map(one => one.textContent)")
+
+
+def after(page, change, told: str) -> list[str]:
+    """The ranking once `change` has been done and the JavaScript condition `told` holds."""
+    change()
+    page.wait_for_function(told, timeout=WAIT)
+    return ranking(page)
+
+
+def parts_are(names: list[str]) -> str:
+    return (
+        f"[...document.querySelectorAll('.card.query li')].map(one => one.dataset.part).join() == '{','.join(names)}'"
+    )
+
+
+def query_is(name: str) -> str:
+    return f"document.querySelector('.card.query .name')?.textContent == '{name}'"
+
+
+def switch(page, name: str) -> None:
+    page.locator("#parts label", has_text=name).click()
+
+
+def test_a_search_and_its_switches(page, server):
+    print("gradio", version("gradio"), "Pillow", version("pillow"), "playwright", version("playwright"))
+    first = ranking(page)
+    assert len(first) == 11
+    assert "00.jpg" not in first
+    assert ODD in first
+    assert page.locator(".card.query .name").text_content() == "00.jpg"
+    for name in ("foreground", "head", "arms", "feet"):
+        switch(page, name)
+    legs = after(page, lambda: None, parts_are(["torso", "legs"]))
+    assert sorted(legs) == sorted(first)
+    assert legs != first
+    off = after(
+        page,
+        lambda: page.locator("#visibility label", has_text="off").click(),
+        "!document.querySelector('.card li.hidden')",
+    )
+    assert page.locator(".card:not(.query) li.compared").count() == 2 * 11
+    assert sorted(off) == sorted(first)
+    for name in ("torso", "legs"):
+        switch(page, name)
+    page.wait_for_selector(".message:has-text('choose at least one embedding')", timeout=WAIT)
+    for name in ("foreground", *PARTS):
+        switch(page, name)
+    page.locator("#visibility label", has_text="on").first.click()
+    assert (
+        after(page, lambda: None, f"{parts_are(['foreground', *PARTS])} && document.querySelector('.card li.hidden')")
+        == first
+    )
+    few = after(
+        page,
+        lambda: page.fill("#top input[type=number]", "3") or page.keyboard.press("Enter"),
+        "document.querySelectorAll('.card').length == 4",
+    )
+    assert few == first[:3]
+
+
+def test_queries_are_chosen_by_hand(page, server):
+    page.fill("#top input[type=number]", "11")
+    page.keyboard.press("Enter")
+    for number in (3, 1, 4):  # faster than they are answered
+        page.locator("#queries button").nth(number).click()
+    found = after(page, lambda: page.locator("#queries button").nth(5).click(), query_is("05.jpg"))
+    assert len(found) == 11
+    assert "05.jpg" not in found
+    assert page.locator("#queries .chosen").get_attribute("title") == "05.jpg"
+    page.locator(f".card:has(.name:text-is('{found[0]}')) button").click()
+    page.wait_for_function(query_is(found[0]), timeout=WAIT)
+    page.fill("#name textarea, #name input", "03")
+    page.wait_for_function("document.querySelectorAll('#queries button').length == 1", timeout=WAIT)
+    page.fill("#name textarea, #name input", "")
+    page.wait_for_function("document.querySelectorAll('#queries button').length == 12", timeout=WAIT)
+
+
+def test_an_image_is_dropped(page, server, tmp_path):
+    copied = tmp_path / "mine.png"
+    Image.open(server.photos / "02.jpg").save(copied)
+    page.set_input_files("#drop input[type=file]", copied)
+    page.wait_for_function(query_is("mine.png"), timeout=WAIT)
+    assert ranking(page)[0] == "02.jpg"
+    assert page.locator(".card:not(.query) .distance").first.text_content() == "0.000"
+    broken = tmp_path / "broken.png"
+    broken.write_text("a letter")
+    page.locator("#drop button[aria-label*='lear'], #drop button[aria-label*='emove']").first.click()
+    page.set_input_files("#drop input[type=file]", broken)
+    page.wait_for_selector(".message:has-text('broken.png: the query cannot be read')", timeout=WAIT)
+
+
+def test_pictures_keep_their_aspect_and_lead_to_their_files(page, server):
+    after(page, lambda: page.locator("#queries button").nth(0).click(), query_is("00.jpg"))
+    shape = "one => [one.naturalWidth / one.naturalHeight, one.clientWidth / one.clientHeight]"
+    for natural, shown in page.eval_on_selector_all("img.picture", f"all => all.map({shape})"):
+        assert natural == pytest.approx(0.5, abs=0.01)
+        assert shown == pytest.approx(0.5, abs=0.01)
+    card = page.locator(".card:not(.query)").first
+    link = card.locator("a").get_attribute("href")
+    status, content = server.get(f"/{link}")
+    assert (status, content) == (200, (server.photos / card.locator(".name").text_content()).read_bytes())
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_no_other_file_is_served(server, tmp_path):
+    outside = tmp_path / "outside.jpg"
+    Image.new("RGB", (8, 16)).save(outside)
+    up = "/".join([".."] * 12)
+    here = server.photos / "00.jpg"
+    for path in (
+        *(f"/{door}{file}" for door in DOORS for file in (outside, here, "/etc/passwd")),
+        f"/image/gallery/{up}{outside}", f"/image/{up}/0", f"/gradio_api/file={here.parent}/{up}{outside}",
+        f"/image/gallery/..%2f..%2f..{str(outside).replace('/', '%2f')}", f"/static/{up}{outside}",
+        f"/assets/{up}{outside}", f"/assets/..%2f{up.replace('/', '%2f')}{outside}",
+        "/image/gallery/-1", "/image/gallery/12", "/image/train/0",
+        "/gradio_api/file=http://example.org/a.png", "/gradio_api/proxy=http://example.org/a.png",
+    ):  # fmt: skip
+        status, content = server.get(path)
+        assert status in (307, 400, 403, 404, 405, 422), path
+        assert content not in (outside.read_bytes(), here.read_bytes())
+        assert b"root:" not in content
+    assert server.get("/image/gallery/7")[0] == 200
+    names = sorted(path.name for path in server.photos.iterdir())
+    (server.photos / names[7]).rename(tmp_path / "kept.jpg")
+    os.symlink(outside, server.photos / names[7])
+    assert server.get("/image/gallery/7")[0] == 404
+    os.replace(tmp_path / "kept.jpg", server.photos / names[7])
+    assert server.get("/image/gallery/7")[0] == 200
+    assert server.get("/", host="example.org")[0] == 400
+
+
+def test_nothing_leaves_this_machine(page, server):
+    own = (f"http://127.0.0.1:{server.port}/", "data:", "blob:")
+    assert len(page.asked) > 20
+    assert not [url for url in page.asked if not url.startswith(own)]
+    assert not page.errors
+    html = server.get("/")[1].decode()
+    assert not re.findall(r"<(?:script|link|iframe)[^>]*(?:src|href)=\"?(?:https?:)?//", html)
+    assert "asked" not in server.log.read_text()
+    (listening,) = re.findall(
+        rf"^ *\d+: (\w+):{server.port:04X} 0+:0000 0A", Path("/proc/net/tcp").read_text(), re.MULTILINE
+    )
+    assert listening == "0100007F"  # 127.0.0.1
