@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from artefacts.errors import UserError
 from reid.commands.model import add_model, load_pack
-from reid.search.calibration import at_prior, probabilities
+from reid.search.calibration import at_prior, false_match_rate, probabilities
 from reid.search.features import Features
 from reid.search.files import images_in
 
@@ -69,3 +69,8 @@ def _verdict(first: Features, second: Features, prior: float) -> Iterator[str]:
         return
     likely = at_prior(probabilities(calibration, np.array([distance])), prior)[0]
     yield f"same person: {likely:.1%}, if {prior:.1%} without looking; calibrated on {calibration.dataset}"
+    known = [rate for rate, limit in calibration.thresholds.items() if limit is not None]
+    if known:
+        rate = false_match_rate(calibration, distance)
+        said = f"{rate} or less" if rate else f"above {max(known, key=float)}"
+        yield f"false match rate: {said}, of all pairs of different people on {calibration.dataset}"

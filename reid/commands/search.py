@@ -16,6 +16,7 @@ from reid.commands.finished_run import known_name
 from reid.commands.model import add_model, load_pack, read_gallery, require_readable
 from reid.embeddings.store import HOLISTIC
 from reid.report.figures.search_sheet import search_sheet
+from reid.search.calibration import RATES, threshold
 from reid.search.choice import VISIBILITY, chosen_pack
 from reid.search.extractor import Extractor
 from reid.search.features import Features, Hits
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top", type=_count, default=10, help="images a query (10)")
     parser.add_argument("--parts", help="compare these embeddings only, such as legs,torso")
     parser.add_argument("--visibility", choices=list(VISIBILITY), help="in place of what the pack's matching says")
+    parser.add_argument("--max-false-match", choices=RATES, help="leave out images beyond the threshold at this rate")
     parser.add_argument("--output", type=Path, help="rows: .json, .csv or .parquet")
     parser.add_argument("--picture", type=Path, help="output PNG: the first queries with their first ten images")
 
@@ -42,10 +44,13 @@ def run(arguments: argparse.Namespace) -> None:
     paths = images_in(arguments.queries)
     model = load_pack(arguments)
     pack = changed(model.pack, arguments.parts, arguments.visibility)
+    limit = threshold(pack, arguments.max_false_match) if arguments.max_false_match else np.inf
     queries = replace(require_readable(model.embed(paths)), pack=pack)
     gallery = replace(_gallery(arguments.gallery, model), pack=pack)
     found = queries.search(gallery, arguments.top)
-    hits = list(hit_rows(queries, gallery, found))
+    hits = list(near_enough(hit_rows(queries, gallery, found), limit))
+    for name in sorted(set(queries.names) - {hit["query"] for hit in hits}):
+        print(f"{name}: no image within {limit:.4f}", file=sys.stderr)
     print(tabulate([_printed(hit) for hit in hits], headers="keys", disable_numparse=True))
     if arguments.output:
         rows.write_rows(arguments.output, hits)
@@ -87,6 +92,11 @@ def hit_rows(queries: Features, gallery: Features, found: Hits) -> Iterator[dict
     for row, seen in zip(found.rows(), both.reshape(found.images.size, -1), strict=True):
         row["distance"] = row["distance"] if np.isfinite(row["distance"]) else None
         yield row | {"compared": [name for name, used in zip(queries.compared, seen, strict=True) if used]}
+
+
+def near_enough(hits: Iterator[dict], limit: float) -> Iterator[dict]:
+    """The hits up to a distance; all, if it is infinite."""
+    return (hit for hit in hits if np.isinf(limit) or (hit["distance"] is not None and hit["distance"] <= limit))
 
 
 def _printed(hit: dict) -> dict[str, str]:

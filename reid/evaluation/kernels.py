@@ -277,3 +277,20 @@ def count_drawn(
                 ahead[query, gallery] += distance < threshold or (
                     distance == threshold and image < columns[query, gallery]
                 )
+
+
+@njit(cache=True, nogil=True)
+def count_cells(distances, row_halves, column_halves, top, scale, counts):
+    """Add `distances` [R, B] to `counts` [3, C + 1] by cell, in the last what is beyond `top`; NaN is nowhere.
+
+    Lines are pairs within half 0 and within half 1 of the identities, and across; halves are [R] and [B].
+    """
+    cells = counts.shape[1] - 1
+    for i in range(len(distances)):
+        for j in range(distances.shape[1]):
+            distance = distances[i, j]
+            if np.isnan(distance):
+                continue
+            line = row_halves[i] if row_halves[i] == column_halves[j] else 2
+            cell = min(np.int64(np.float64(distance) * scale), cells - 1) if distance <= top else cells
+            counts[line, cell] += 1

@@ -9,6 +9,7 @@ import numpy as np
 from artefacts.errors import UserError
 from reid.config.root import Matching
 from reid.embeddings.store import Embeddings
+from reid.evaluation.calibration import PairCounts
 from reid.evaluation.distance import PartDistances, largest_plus_one
 from reid.evaluation.groups import by_group, read_groups
 from reid.evaluation.matching import Compared, compared
@@ -25,7 +26,8 @@ class Retrieval:
     Of these, `correct` tells which are of the query's identity; -1 and NaN stand where the gallery has no more.
     `query_visible` [Q, P] and `gallery_visible` [G, P] are the visibility scores of the compared embeddings `names`.
     `precisions` [M] are those at the positives' ranks, in the protocol's order. `apart` counts the pairs that have
-    nothing in common, `apart_positives` those of them that are positives. `roc` and `single_shot` are there if wanted.
+    nothing in common, `apart_positives` those of them that are positives. `roc`, `pair_counts` and
+    `single_shot` are there if wanted.
     """
 
     names: list[str]
@@ -41,6 +43,7 @@ class Retrieval:
     apart: int
     apart_positives: int
     roc: Roc | None
+    pair_counts: PairCounts | None
     single_shot: SingleShotRanking | None
 
 
@@ -54,8 +57,8 @@ def retrieve(
 ) -> Retrieval:
     """Search the gallery for all queries, or for those of the numbers `chosen`, under one matching.
 
-    `verify` asks for `roc`, the matching for `single_shot`. Raises UserError where no query has a positive, and for
-    what the file or the matching lacks.
+    `verify` asks for `roc` and `pair_counts`, the matching for `single_shot`. Raises UserError where no query
+    has a positive, and for what the file or the matching lacks.
     """
     chosen = np.arange(len(file.query)) if chosen is None else chosen
     matching = _with_thresholds(file, matching)
@@ -64,19 +67,20 @@ def retrieve(
     distances = _distances(query, gallery, matching, chosen, compute)
     ranking = Ranking(pairs, distances.pairs(pairs.rows, pairs.columns), keep)
     roc = Roc(ranking.distances) if verify else None
+    identity = file.query.identity[chosen]
+    counts = PairCounts(pairs, ranking.distances, identity, file.gallery.identity) if verify else None
     shots = _single_shot(file, matching, chosen, ranking)
     finite = matching.nothing_in_common == "largest_plus_one"
     totals = _Totals()
 
     def receive(tile: Tile) -> None:
         totals.add(tile)
-        for accumulator in (ranking, roc, shots):
+        for accumulator in (ranking, roc, counts, shots):
             if accumulator:
                 accumulator.add(tile)
 
     distances.stream(receive, f"comparing {'+'.join(matching.embeddings)}")
     nearest, shown = ranking.nearest.images, ranking.nearest.distances
-    identity = file.query.identity[chosen]
     return Retrieval(
         names=list(query.columns),
         query_identity=identity,
@@ -91,6 +95,7 @@ def retrieve(
         apart=totals.apart,
         apart_positives=_apart(query.visible[chosen][pairs.rows], gallery.visible[pairs.columns]),
         roc=roc,
+        pair_counts=counts,
         single_shot=shots,
     )
 
@@ -147,7 +152,7 @@ def _apart(query_visible: np.ndarray, gallery_visible: np.ndarray) -> int:
 
 
 def report(file: Embeddings, matching: Matching, compute: Compute = HERE, groups: Path | None = None) -> dict:
-    """What a matching is worth, ready for JSON: measures, CMC up to rank 50, the same by visible parts, ROC, counts.
+    """What a matching is worth, ready for JSON: measures, CMC, by visible parts, ROC, calibration, counts.
 
     With a CSV of `groups` also `by_group`, the measures of each (`reid.evaluation.groups`), in the whole gallery.
     """
@@ -162,9 +167,17 @@ def report(file: Embeddings, matching: Matching, compute: Compute = HERE, groups
         "by_visible_parts": _by_visible_parts(found.measures, query_parts.sum(axis=1)),
         "by_mutually_visible_parts": _by_mutually_visible_parts(found.precisions, in_both),
         "verification": found.roc.summary(),
+        **_near(found, matching),
         "counts": _counts(file, found),
         **apart,
     }
+
+
+def _near(found: Retrieval, matching: Matching) -> dict[str, dict | None]:
+    """Calibration and reliability; None of reranked distances, which are those of a pair in one gallery only."""
+    if matching.rerank is not None:
+        return {"calibration": None, "reliability": None}
+    return {"calibration": found.pair_counts.calibration(), "reliability": found.pair_counts.reliability()}
 
 
 def _single_shot_measures(found: Retrieval) -> dict[str, float]:

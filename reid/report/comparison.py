@@ -31,7 +31,7 @@ def cmc_curves(rows: list[ComparedRow], title: str) -> Figure:
 
     A line is the mean over the seeds, in a band from the lowest to the highest.
     """
-    colours, datasets = _colours(rows), _datasets(rows)
+    colours, datasets = colours_of(rows), datasets_of(rows)
     figure, axes = panels(max(len(datasets), 1), across=2, size=LARGE)
     for axis, dataset in zip(axes, datasets, strict=False):
         for row in (row for row in rows if row.dataset == dataset):
@@ -41,10 +41,10 @@ def cmc_curves(rows: list[ComparedRow], title: str) -> Figure:
             precision = 100 * np.mean([report["measures"]["mAP"] for report in row.reports])
             axis.plot(ranks, curves.mean(axis=0), color=colour, label=f"{row.label} (mAP {precision:.1f})")
             axis.fill_between(ranks, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.15, linewidth=0)
-        _finish(axis, dataset, "k", "queries with a right image among the first k, %")
+        finish(axis, dataset, "k", "queries with a right image among the first k, %")
         axis.legend(loc="lower right")
     if not datasets:
-        _say(axes[0], "no dataset of this table is at hand")
+        say(axes[0], "no dataset of this table is at hand")
     figure.suptitle(title)
     return figure
 
@@ -56,19 +56,19 @@ def precision_by_parts(rows: list[ComparedRow], title: str) -> Figure:
     Seeds are pooled, each query or pair of each counting once; numbers under the axis are how many, of all seeds, in
     the first row. Rows whose model learnt no attention are left out.
     """
-    colours, rows = _colours(rows), [row for row in rows if row.sees_parts]
-    datasets = _datasets(rows)
+    colours, rows = colours_of(rows), [row for row in rows if row.sees_parts]
+    datasets = datasets_of(rows)
     figure, axes = panels(max(2 * len(datasets), 1), across=2, size=LARGE)
     for number, dataset in enumerate(datasets):
         chosen = [row for row in rows if row.dataset == dataset]
         left, right = axes[2 * number : 2 * number + 2]
         _by_parts(left, chosen, colours, ("by_visible_parts", "queries", "mAP"))
-        _finish(left, dataset, "visible parts of the query (queries)", "mAP, %")
+        finish(left, dataset, "visible parts of the query (queries)", "mAP, %")
         _by_parts(right, chosen, colours, ("by_mutually_visible_parts", "pairs", "precision"))
-        _finish(right, dataset, "parts visible in query and right image (pairs)", "precision where it is found, %")
+        finish(right, dataset, "parts visible in query and right image (pairs)", "precision where it is found, %")
         left.legend()
     if not datasets:
-        _say(axes[0], "no row at hand has a model that learnt attention")
+        say(axes[0], "no row at hand has a model that learnt attention")
     figure.suptitle(title)
     return figure
 
@@ -95,22 +95,25 @@ def pooled(reports: Iterable[dict], entry: str, count: str, measure: str) -> tup
     }
 
 
-def _datasets(rows: list[ComparedRow]) -> list[str]:
+def datasets_of(rows: list[ComparedRow]) -> list[str]:
+    """Datasets of the rows, in the table's order."""
     return list(dict.fromkeys(row.dataset for row in rows))
 
 
-def _colours(rows: list[ComparedRow]) -> dict[str, str]:
+def colours_of(rows: list[ComparedRow]) -> dict[str, str]:
     """A colour for each label, the same in every panel and figure of the table."""
     labels = dict.fromkeys(row.label for row in rows)
     return {label: COLOURS[number % len(COLOURS)] for number, label in enumerate(labels)}
 
 
-def _say(axis: Axes, text: str) -> None:
+def say(axis: Axes, text: str) -> None:
+    """Write in place of curves why there are none."""
     axis.text(0.5, 0.5, text, ha="center")
     axis.set_axis_off()
 
 
-def _finish(axis: Axes, title: str, across: str, upwards: str) -> None:
+def finish(axis: Axes, title: str, across: str, upwards: str) -> None:
+    """Title and names of the axes."""
     axis.set_title(title)
     axis.set_xlabel(across)
     axis.set_ylabel(upwards)

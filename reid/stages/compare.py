@@ -1,4 +1,4 @@
-"""Show the rows of a table side by side: as a page, as CMC curves, and as precision by visible parts."""
+"""Show the rows of a table side by side: as a page, as CMC curves, by visible parts, as reliability curves."""
 
 import argparse
 import csv
@@ -9,6 +9,7 @@ from artefacts.files import read_json, write_text
 from reid.config.stages import CompareConfig, RowToCompare
 from reid.report.comparison import ComparedRow, cmc_curves, precision_by_parts
 from reid.report.pages import Cell, page, table
+from reid.report.reliability import reliability_curves
 from reid.report.style import write_svg
 
 MEASURES = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--page", type=Path, required=True, help="output HTML")
     parser.add_argument("--cmc", type=Path, required=True, help="output SVG")
     parser.add_argument("--parts", type=Path, required=True, help="output SVG")
+    parser.add_argument("--reliability", type=Path, required=True, help="output SVG")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -34,6 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
     ]
     write_svg(cmc_curves(rows, settings.title), arguments.cmc)
     write_svg(precision_by_parts(rows, settings.title), arguments.parts)
+    write_svg(reliability_curves(rows, settings.title), arguments.reliability)
     write_text(arguments.page, page(settings.title, _as_html(arguments.table)))
 
 

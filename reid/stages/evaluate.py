@@ -1,6 +1,7 @@
 """Compare query with gallery under one matching, and measure the ranking (Sections 3.4 and 4.1)."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 from artefacts.files import write_json
@@ -8,6 +9,7 @@ from artefacts.gpus import torch_device
 from artefacts.provenance import provenance
 from reid.config.stages import EvaluateConfig
 from reid.embeddings.store import reading
+from reid.evaluation.calibration import EXPECTED
 from reid.evaluation.matching import separated
 from reid.evaluation.retrieval import report
 from reid.evaluation.tiles import Compute
@@ -36,6 +38,8 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"{name}: mAP {result['measures']['mAP']:.1%}, rank-1 {result['measures']['rank-1']:.1%}")
         for group, apart in result.get("by_group", {}).items():
             print(f"  {group}: mAP {apart['measures']['mAP']:.1%}, rank-1 {apart['measures']['rank-1']:.1%}")
+        for line in _calibrated(name, result):
+            print(line)
     counts = result["counts"]
     if counts["queries_unreadable"] or counts["gallery_unreadable"]:
         unreadable = f"{counts['queries_unreadable']} queries and {counts['gallery_unreadable']} gallery images"
@@ -43,3 +47,17 @@ def run(arguments: argparse.Namespace) -> None:
     if counts["queries_without_positive"]:
         left_out = f"{counts['queries_without_positive']} of {counts['queries']} queries"
         print(f"{left_out} have no image of another camera in the gallery and are left out of all means")
+
+
+def _calibrated(name: str, result: dict) -> Iterator[str]:
+    """How near is near, and which false match rates the pairs at hand are too few for."""
+    calibration, pairs = result["calibration"], result["verification"]["negative_pairs"]
+    if calibration is None:
+        return
+    known = {rate: distance for rate, distance in calibration["thresholds"].items() if distance is not None}
+    if known:
+        said = ", ".join(f"{distance:.4f} at {rate}" for rate, distance in known.items())
+        yield f"{name}: distance thresholds by false match rate: {said}"
+    few = [rate for rate in calibration["thresholds"] if pairs * float(rate) < EXPECTED]
+    if few:
+        yield f"{name}: no threshold at {', '.join(few)}: {pairs} pairs of different people are too few to tell"

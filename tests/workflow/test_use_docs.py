@@ -12,10 +12,12 @@ import yaml
 from artefacts.manifest import read_manifest
 from reid import load
 from reid.__main__ import COMMANDS, main
+from reid.checkpoints.pack_format import Calibration
 from reid.embeddings.store import Split, write_embeddings
 from tests.configuration import copy_configuration
 from tests.conftest import PROJECT
 from tests.packs import ENTRY, write, write_run
+from tests.unit.reid.commands.conftest import KNOTS
 
 PAGES = "".join((PROJECT / page).read_text() for page in ("README.md", "docs/use.md"))
 BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```$", PAGES, re.MULTILINE | re.DOTALL)
@@ -56,7 +58,7 @@ def folder(people, config, tmp_path, monkeypatch):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
     run = tmp_path / "results/synthetic/small"
     write_run(run, config)
-    write(run / "pack", config)
+    write(run / "pack", config, calibration=Calibration(**KNOTS | {"thresholds": {"1e-3": 1.0}}))
     write_embeddings_of(run, images[:3])
     monkeypatch.chdir(tmp_path)
     return tmp_path

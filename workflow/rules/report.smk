@@ -7,6 +7,7 @@
 #   results/tables/{table}.html                    all measures of the rows
 #   results/tables/{table}.cmc.svg                 CMC curves of the rows
 #   results/tables/{table}.parts.svg               precision of the rows by how many parts are visible
+#   results/tables/{table}.reliability.svg         predicted and observed probability of the same person
 #   results/tables/{table}.account.html            time, memory, code and inputs of all files behind the table
 # reid.report.targets tells what a table needs.
 from artefacts.files import sha256_of
@@ -99,6 +100,12 @@ rule compare:
             category="Tables",
             labels={"table": "{table}", "shows": "precision by visible parts"},
         ),
+        reliability=report(
+            "results/tables/{table}.reliability.svg",
+            caption="../report/reliability.rst",
+            category="Tables",
+            labels={"table": "{table}", "shows": "reliability of probabilities"},
+        ),
     log:
         "logs/tables/{table}.compare.log",
     benchmark:
@@ -115,7 +122,8 @@ rule compare:
         "Drawing the curves of table {wildcards.table}"
     shell:
         "python -m reid.stages compare --config {params.config:q} --table {input.table:q} --metrics {input.metrics:q}"
-        " --page {output.page:q} --cmc {output.cmc:q} --parts {output.parts:q} 2>&1 | tee {log:q}"
+        " --page {output.page:q} --cmc {output.cmc:q} --parts {output.parts:q}"
+        " --reliability {output.reliability:q} 2>&1 | tee {log:q}"
 
 
 rule account:

@@ -7,7 +7,10 @@ import pytest
 
 import reid
 from reid.__main__ import main
-from reid.search.calibration import at_prior
+from reid.checkpoints.pack_format import Calibration
+from reid.search.calibration import at_prior, false_match_rate
+from tests.packs import write
+from tests.unit.reid.commands.conftest import KNOTS
 
 
 def compare(first, second, pack, *words) -> int:
@@ -38,6 +41,15 @@ def test_a_calibrated_model_says_how_likely(photos, calibrated, capsys):
     assert float(same[0]) > 99
     assert float(different[0]) < 50
     assert (same[1], different[1]) == ("50.0", "1.0")
+
+
+def test_the_lowest_false_match_rate_that_a_distance_keeps_to_is_said(photos, config, tmp_path, capsys):
+    knots = KNOTS | {"thresholds": {"1e-2": 5.0, "1e-3": 0.5, "1e-4": None}}
+    known = write(tmp_path / "known", config, calibration=Calibration(**knots))
+    assert compare(photos / "0.jpg", photos / "0.jpg", known) == 0
+    assert "false match rate: 1e-3 or less" in capsys.readouterr().out
+    told = Calibration(**knots)
+    assert [false_match_rate(told, distance) for distance in (0.5, 0.6, 5.1)] == ["1e-3", "1e-2", None]
 
 
 def test_the_prior_is_bayes_rule():

@@ -120,3 +120,24 @@ def test_features_of_the_same_weights_are_searched_after_another_evaluation(phot
     assert main(["embed", str(photos), "--model", str(pack), "--output", str(tmp_path / "f.npz")]) == 0
     assert search(photos / "1.jpg", tmp_path / "f.npz", calibrated, "--output", tmp_path / "h.json") == 0
     assert "probability" in json.loads((tmp_path / "h.json").read_text())[0]
+
+
+def test_what_is_farther_than_a_threshold_is_left_out(photos, pack, config, tmp_path, capsys):
+    rows = tmp_path / "hits.json"
+    assert search(photos / "1.jpg", photos, pack, "--output", rows) == 0
+    every = json.loads(rows.read_text())
+    limits = {"1e-2": every[1]["distance"], "1e-3": every[0]["distance"] / 2 - 1e-3, "1e-4": None}
+    known = write(tmp_path / "known", config, calibration=Calibration(**KNOTS | {"thresholds": limits}))
+    assert search(photos / "1.jpg", photos, known, "--max-false-match", "1e-2", "--output", rows) == 0
+    assert [hit["image"] for hit in json.loads(rows.read_text())] == [hit["image"] for hit in every[:2]]
+    capsys.readouterr()
+    assert search(photos / "1.jpg", photos, known, "--max-false-match", "1e-3", "--output", rows) == 0
+    assert json.loads(rows.read_text()) == []
+    assert "1.jpg: no image within" in capsys.readouterr().err
+    for model, words, says in (
+        (known, ["--max-false-match", "1e-4"], "too few pairs of people to tell; it has those at 1e-2, 1e-3"),
+        (pack, ["--max-false-match", "1e-2"], "not calibrated for this matching"),
+        (known, ["--max-false-match", "1e-2", "--parts", "legs"], "not calibrated for this matching"),
+    ):
+        assert search(photos / "1.jpg", photos, model, *words) == 1
+        assert says in capsys.readouterr().err.splitlines()[-1]

@@ -34,6 +34,16 @@ def embeddings(tmp_path):
     return write(tmp_path / "seed1/embeddings.h5", QUERY, GALLERY)
 
 
+def test_distances_of_a_reranked_gallery_are_not_calibrated(embeddings):
+    rerank = {"k1": 6, "k2": 3, "original_weight": 0.3}
+    with reading(embeddings) as file:
+        got = report(file, Matching.model_validate(DEFAULT))
+        reranked = report(file, Matching.model_validate(DEFAULT | {"rerank": rerank}))
+    assert got["calibration"]["probabilities"]
+    assert got["calibration"]["thresholds"] == dict.fromkeys(("1e-2", "1e-3", "1e-4"))  # of 12 x 90 pairs
+    assert (reranked["calibration"], reranked["reliability"]) == (None, None)
+
+
 def test_a_report_is_the_formulas_applied(embeddings):
     seen = QUERY.visibility[:, 2:], GALLERY.visibility[:, 2:]
     distances = part_to_part_distance(QUERY.features[:, 2:], GALLERY.features[:, 2:], *seen)

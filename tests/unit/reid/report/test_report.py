@@ -18,6 +18,7 @@ from reid.report.comparison import ComparedRow, cmc_curves, pooled, precision_by
 from reid.report.curves import training_curves
 from reid.report.pages import Cell, page, table
 from reid.report.provenance import artefacts, jobs, recorded
+from reid.report.reliability import reliability_curves
 from tests.people import stage
 
 
@@ -53,6 +54,18 @@ def test_a_cmc_curve_is_the_mean_over_seeds_in_a_band():
     assert {both.min(), both.max()} <= set(band[:, 1])
     assert [text.get_text() for text in first.get_legend().texts] == ["baseline (mAP 30.0)", "ours (mAP 35.0)"]
     assert baseline.get_color() != ours.get_color() == second.lines[0].get_color()
+
+
+def test_a_reliability_curve_is_drawn_of_each_seed_that_has_one():
+    curve = [{"predicted": 0.1, "observed": 0.2, "pairs": 4}, {"predicted": 0.9, "observed": 0.7, "pairs": 5}]
+    known = report_of(1) | {"reliability": {"curve": curve, "error": 0.1}}
+    rows = [ComparedRow("ours", "two", True, [known, known | {"reliability": None}]), *ROWS]  # ROWS: earlier files
+    (axis,) = reliability_curves(rows, "title").axes
+    assert axis.get_title() == "two"
+    _, line = axis.lines
+    assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([0.1, 0.9], [0.2, 0.7])
+    (empty,) = reliability_curves(ROWS, "title").axes
+    assert empty.texts[0].get_text() == "no row at hand has a reliability curve"
 
 
 def test_precision_by_parts_pools_the_seeds_and_leaves_out_who_sees_no_parts():
@@ -115,7 +128,9 @@ def test_compare_finds_each_row_s_numbers(tmp_path, capsys):
         header = ["label", "dataset", "model", "matching", "runs", *names, *spreads]
         numbers = [*["12.345"] * 5, "", "1.26", *[""] * 5]
         csv.writer(file).writerows([header, ["a<b", "one", "m", "each/head", "1", *numbers]])
-    files = {name: tmp_path / f"{name}.out" for name in ("page", "cmc", "parts")} | {"table": tmp_path / "table.csv"}
+    files = {name: tmp_path / f"{name}.out" for name in ("page", "cmc", "parts", "reliability")} | {
+        "table": tmp_path / "table.csv"
+    }
     assert stage("compare", config={"title": "T", "rows": [row]}, metrics=metrics, **files) == 0
     cells = re.findall(r"<td[^>]*>(.*?)</td>", files["page"].read_text())
     assert cells[0] == "a&lt;b"

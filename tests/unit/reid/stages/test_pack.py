@@ -1,5 +1,7 @@
 """Stage pack leaves a folder that says what is in it, and that loads."""
 
+import json
+
 import pytest
 
 import reid
@@ -39,6 +41,15 @@ def test_the_pack_loads_and_its_card_says_what_it_is(options):
         "recipe: paper",
     ):
         assert words in card
+
+
+def test_the_calibration_of_the_evaluation_is_in_the_pack(options):
+    knots = {"thresholds": {"1e-2": 1.5, "1e-3": None}, "distances": [1.0, 2.0], "probabilities": [0.9, 0.1]}
+    results = {"default": {"measures": {}, "calibration": knots, "reliability": None}}
+    options["evaluation"].write_text(json.dumps({"results": results}))
+    assert stage("pack", **options) == 0
+    told = reid.load(options["pack"], "cpu").pack.calibration
+    assert told.model_dump() == {"dataset": "synthetic"} | knots
 
 
 def test_the_same_pack_twice_is_the_same_bytes(options, tmp_path):
