@@ -16,8 +16,9 @@ from reid.synthetic.scenes import make_camera
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="JSON: synthetic, of a dataset")
+    parser.add_argument("--index", type=Path, required=True, help="output CSV: key, sha256; images go next to it")
     parser.add_argument(
-        "--index", type=Path, required=True, help="output CSV: key, sha256; next to it, images and queries.csv"
+        "--groups", type=Path, help="output CSV: key, group of queries (default: queries.csv next to it)"
     )
     parser.add_argument("--truth", type=Path, required=True, help="output HDF5: keypoints, parts")
     parser.add_argument("--threads", type=int, default=1)
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     with replacing(arguments.truth) as path:
         write_truth(path, keys, list(truths), config.seed)
     groups = [(shot.key, "whole" if shot.whole else "occluded") for shot in shots if shot.split == "query"]
-    write_csv(folder / "queries.csv", [("key", "group"), *groups])
+    write_csv(arguments.groups or folder / "queries.csv", [("key", "group"), *groups])
     write_csv(arguments.index, [("key", "sha256"), *zip(keys, digests, strict=True)])
 
 

@@ -26,5 +26,5 @@ rule draw:
     message:
         "Drawing {wildcards.dataset}"
     shell:
-        "python -m reid.stages draw --config {params.config:q} --index {output.index:q} --truth {output.truth:q}"
-        " --threads {threads} 2>&1 | tee {log:q}"
+        "python -m reid.stages draw --config {params.config:q} --index {output.index:q} --groups {output.groups:q}"
+        " --truth {output.truth:q} --threads {threads} 2>&1 | tee {log:q}"
