@@ -21,7 +21,8 @@ def first_problem(error: ValidationError) -> str:
     """The first problem of a wrong configuration on one line, a misspelt key before all others."""
     problems = error.errors()
     problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
-    where = ".".join(str(step) for step in problem["loc"])
+    steps = [str(step) for step in problem["loc"]]
+    where = ".".join(step for step in steps if not step.startswith("<"))  # without tags of unions, which are no keys
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         now = next((name for earlier, name in RENAMED.items() if f".{where}".endswith(f".{earlier}")), None)

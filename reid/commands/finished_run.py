@@ -7,6 +7,7 @@ from pathlib import Path
 from artefacts.config import must_be_one_of
 from artefacts.errors import UserError
 from reid.config.files import CONFIGURATION, read_configuration
+from reid.config.model_names import dataset_of, entry_of
 from reid.config.root import Config
 
 
@@ -19,8 +20,10 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
 def configuration(arguments: argparse.Namespace) -> Config:
     """The configuration, which has the `dataset` and the `model` asked for. Raises UserError otherwise."""
     config = read_configuration(arguments.configfile)
-    known_name("dataset", arguments.dataset, config.datasets)
-    known_name("model", arguments.model, config.models)
+    known_name("dataset", arguments.dataset, config.with_images)
+    known_name("model", entry_of(arguments.model), config.models)
+    if source := dataset_of(arguments.model):
+        known_name(f"model {arguments.model}", source, config.trainable)
     return config
 
 

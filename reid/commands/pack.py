@@ -4,13 +4,14 @@ import argparse
 from pathlib import Path
 
 from reid.commands.finished_run import add_configuration, configuration, require_file
+from reid.config.model_names import entry_of
 from reid.config.stages import PackConfig
 from reid.stages import pack
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", metavar="DATASET", help="entry of datasets that the model was evaluated on")
-    parser.add_argument("model", metavar="MODEL", help="entry of models")
+    parser.add_argument("model", metavar="MODEL", help="entry of models, or ENTRY@DATASET that it is trained on")
     parser.add_argument("--output", type=Path, help="output folder; RESULTS/DATASET/MODEL/pack, unless given")
     add_configuration(parser)
 
@@ -18,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     told = PackConfig.of(configuration(arguments), arguments.dataset, arguments.model)
     seed = f"seed{told.seed}"
-    trained = arguments.results / told.trained_on / told.name
+    trained = arguments.results / told.trained_on / entry_of(told.name)
     evaluated = arguments.results / told.dataset / told.name
     files = argparse.Namespace(
         config=told.model_dump_json(),

@@ -17,6 +17,7 @@ from artefacts.manifest import DISTRACTOR, ImageRow, read_manifest
 from parsing.store import LabelFile
 from reid.checkpoints.store import load_model
 from reid.commands.finished_run import add_configuration, configuration, known_name, require_file
+from reid.config.model_names import entry_of
 from reid.config.root import Config, ModelInUse
 from reid.data.loading import embedding_loader
 from reid.embeddings.extract import embed
@@ -56,17 +57,19 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _pages(arguments: argparse.Namespace, config: Config) -> Iterator[Image.Image]:
     dataset, model = config.datasets[arguments.dataset], config.model(arguments.model)
-    trained_on = dataset.trains_on or arguments.dataset
-    seed = dataset.seeds[0] if arguments.seed is None else arguments.seed
-    folder, run = arguments.results / arguments.dataset, f"{arguments.model}/seed{seed}"
+    trained_on = config.trained_on(arguments.model, arguments.dataset)
+    first = config.seeds_of(arguments.model, arguments.dataset)[0]
+    seed = f"seed{first if arguments.seed is None else arguments.seed}"
+    folder = arguments.results / arguments.dataset
     images = {image.key: image for image in read_manifest(require_file(folder / "manifest.csv"))}
     chosen = [images[key_of(given, list(images))] for given in arguments.keys]
     labels = LabelFile(require_file(folder / "parsing" / f"{config.scheme_of(arguments.model, arguments.dataset)}.h5"))
     matching, root = config.matchings[arguments.matching or model.matching], Path(dataset.root)
-    with reading(require_file(folder / run / "embeddings.h5")) as file:
+    with reading(require_file(folder / arguments.model / seed / "embeddings.h5")) as file:
         for image in chosen:
             if image.split == "train":
-                weights = require_file(arguments.results / trained_on / run / "model.safetensors")
+                trained = arguments.results / trained_on / entry_of(arguments.model) / seed
+                weights = require_file(trained / "model.safetensors")
                 seen, number = _computed(image, weights, model, root, labels), None
             else:
                 split = getattr(file, image.split)

@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from artefacts.config import Count, Name, Section, Share, must_be_one_of, named_once
 from artefacts.missing import is_missing
@@ -128,3 +128,32 @@ class Dataset(ImageFolder, LabelledDataset):
     seeds: Seeds = [1]  # one training each; results are their mean and spread
     allow: list[Finding] = []  # findings of protocol.md that do not stop the workflow
     synthetic: Synthetic | None = None
+
+
+def _several(names: list[str]) -> list[str]:
+    if len(names) < 2:
+        raise ValueError(f"{', '.join(names)} alone: name two datasets or more; one is trained on by its own name")
+    return named_once(names)
+
+
+class Combination(Section):
+    """Datasets that are trained on together. It has no images of its own, and no query and gallery.
+
+    Identities and cameras of the members are kept apart, whatever their numbers.
+    """
+
+    combines: Annotated[list[Name], AfterValidator(_several)]  # datasets with training halves and the same part scheme
+    sampling: Literal["size", "even"] = "size"  # of batches: by how many images each has, or as many of each
+    seeds: Seeds = [1]  # one training each
+    trains_on: ClassVar[None] = None  # it is what others train on
+
+
+def _kind(entry: object) -> str:
+    combines = "combines" in entry if isinstance(entry, dict) else isinstance(entry, Combination)
+    return "<combination>" if combines else "<images>"
+
+
+# The tags are no keys: `artefacts.errors.first_problem` leaves them out.
+DatasetEntry = Annotated[
+    Annotated[Dataset, Tag("<images>")] | Annotated[Combination, Tag("<combination>")], Discriminator(_kind)
+]

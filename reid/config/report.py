@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, model_validator, with_config
 from typing_extensions import TypedDict
 
-from artefacts.config import Count, Section, Share, named_once
+from artefacts.config import Count, Name, Section, Share, named_once
 from reid.config.dataset import Seeds
 
 
@@ -112,15 +112,35 @@ def columns_of(row: TableRow) -> dict[str, tuple[str, str | None]]:
     return {f"{dataset} {group or ''}".strip(): (dataset, group) for dataset in datasets_of(row) for group in named}
 
 
+Datasets = Annotated[list[Name], AfterValidator(named_once)]
+
+
+class Matrix(Section):
+    """A model trained on each of some datasets, a row each, that searches each of others, a group of columns each."""
+
+    trained_on: Datasets  # datasets with a training half, or combinations
+    searched_in: Datasets  # datasets with query and gallery
+    model: Name
+    matching: Name  # as of rows
+
+
 class Table(Section):
     """A table: which rows it shows."""
 
     title: str
-    rows: list[TableRow]
+    heading: str = "Method"  # of the first column
+    rows: list[TableRow] = []
+    matrix: Matrix | None = None  # in place of rows
     seeds: Seeds | None = None  # null: the dataset's
     published: Literal["table1", "table2", "table3", "table4"] | None = None  # of the paper, whose rows stand first
     reference: str | None = None  # label of the row to which the others are compared, seed by seed
     tolerance: Annotated[float, Field(ge=0)] | None = None  # points from a published number that need no mark
+
+    @model_validator(mode="after")
+    def _has_rows_or_a_matrix(self) -> "Table":
+        if bool(self.matrix) == ("rows" in self.model_fields_set):
+            raise ValueError("give `rows` or a `matrix`, and not both")
+        return self
 
 
 class Pictures(Section):

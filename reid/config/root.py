@@ -13,9 +13,16 @@ from pydantic.json_schema import GenerateJsonSchema
 from artefacts.config import EMBEDDINGS, Name, Section, must_be_one_of, overlaid
 from artefacts.errors import UserError, first_problem
 from parsing.config import LabelConfig
-from reid.config.dataset import Dataset, ImageFolder, Synthetic  # noqa: F401 - importers find all types here
+from reid.config.dataset import (  # noqa: F401 - importers find all types here
+    Combination,
+    Dataset,
+    DatasetEntry,
+    ImageFolder,
+    Synthetic,
+)
 from reid.config.downloads import Address
-from reid.config.report import Matching, Pictures, Table, TableRow, datasets_of  # noqa: F401 - as above
+from reid.config.model_names import dataset_of, entry_of, trained_on
+from reid.config.report import Matching, Pictures, Table, TableRow, datasets_of
 from reid.config.training import (  # noqa: F401 - as above
     Augmentation,
     BackboneConfig,
@@ -44,7 +51,7 @@ class PackagedWeights(Section):
 class Config(LabelConfig):
     """All of the configuration."""
 
-    datasets: dict[Name, Dataset]
+    datasets: dict[Name, DatasetEntry]
     backbones: dict[Name, PackagedWeights]
     recipes: dict[Name, dict]
     models: dict[Name, dict]
@@ -56,23 +63,42 @@ class Config(LabelConfig):
 
     @model_validator(mode="after")
     def _datasets_fit(self) -> "Config":
-        for name, dataset in self.datasets.items():
+        for name, dataset in self.with_images.items():
             must_be_one_of(f"datasets.{name}.scheme", dataset.scheme, self.schemes)
             if dataset.pifpaf:
                 must_be_one_of(f"datasets.{name}.pifpaf", dataset.pifpaf, self.pifpaf)
             elif dataset.labels_from.kind == "part_png":
                 must_be_one_of(f"datasets.{name}.labels_from.parser", dataset.labels_from.parser, self.parsers)
             if dataset.trains_on:
-                trained = [other for other, entry in self.datasets.items() if not entry.trains_on]
-                must_be_one_of(f"datasets.{name}.trains_on (a dataset without it)", dataset.trains_on, trained)
+                must_be_one_of(f"datasets.{name}.trains_on (a dataset without it)", dataset.trains_on, self.trainable)
             self.gate(name)
             if dataset.synthetic and dataset.root != f"results/{name}/source":
                 raise ValueError(f"datasets.{name}.root: must be results/{name}/source, where the workflow draws it")
-        drawn = [name for name, dataset in self.datasets.items() if dataset.synthetic]
+        drawn = [name for name, dataset in self.with_images.items() if dataset.synthetic]
         for name, network in self.pifpaf.items():
             if network.training:
                 must_be_one_of(f"pifpaf.{name}.train_on", network.train_on, drawn)
                 must_be_one_of(f"pifpaf.{name}.validate_on", network.validate_on, drawn)
+        return self
+
+    @model_validator(mode="after")
+    def _combinations_fit(self) -> "Config":
+        for name in (name for name in self.datasets if name not in self.with_images):
+            key, members = f"datasets.{name}.combines", self.members(name)
+            for member in members:
+                must_be_one_of(key, member, self.datasets)
+                if member not in self.with_images:
+                    inside = "itself" if member == name else "a combination too; name the datasets that it combines"
+                    raise ValueError(f"{key}: {member!r} is {inside}")
+                if serves := self.datasets[member].trains_on:
+                    raise ValueError(f"{key}: {member!r} has no training half (it trains on {serves}); leave it out")
+            first, *others = ((member, self.datasets[member].scheme) for member in members)
+            for member, scheme in others:
+                if scheme != first[1]:
+                    raise ValueError(
+                        f"{key}: {first[0]!r} is labelled with the parts of {first[1]}, {member!r} with those of "
+                        f"{scheme}; name datasets of one scheme (a second entry of the same images may have another)"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -94,31 +120,78 @@ class Config(LabelConfig):
 
     @model_validator(mode="after")
     def _rows_are_reported(self) -> "Config":
-        for name, table in self.tables.items():
+        for name, entry in self.tables.items():
+            for key, known in (("trained_on", self.trainable), ("searched_in", self.with_images)):
+                for dataset in getattr(entry.matrix, key, []):
+                    must_be_one_of(f"tables.{name}.matrix.{key}", dataset, known)
+            table = self.table(name)
             if table.reference:
                 must_be_one_of(f"tables.{name}.reference", table.reference, [row["label"] for row in table.rows])
             for number, row in enumerate(table.rows):
-                where, model = f"tables.{name}.rows.{number}", row["model"]
-                must_be_one_of(f"{where}.model", model, self.models)
-                for dataset in datasets_of(row):
-                    must_be_one_of(f"{where}.dataset", dataset, self.datasets)
-                    if "group" in row and not self.datasets[dataset].query_groups:
-                        raise ValueError(f"{where}.group: datasets.{dataset} has no groups; set its query_groups")
-                    entries = self._matchings_of(model)
-                    reported = [one for matching in entries for one in self._reports(matching, model, dataset)]
-                    must_be_one_of(f"{where}.matching (models.{model}.extra_matchings)", row["matching"], reported)
+                where = f"tables.{name}.matrix" if entry.matrix else f"tables.{name}.rows.{number}"
+                self._row_is_reported(where, row)
         return self
+
+    def _row_is_reported(self, where: str, row: TableRow) -> None:
+        model = entry_of(row["model"])
+        must_be_one_of(f"{where}.model", model, self.models)
+        if source := dataset_of(row["model"]):
+            must_be_one_of(f"{where}.model: {row['model']}", source, self.trainable)
+        for dataset in datasets_of(row):
+            must_be_one_of(f"{where}.dataset", dataset, self.with_images)
+            if "group" in row and not self.datasets[dataset].query_groups:
+                raise ValueError(f"{where}.group: datasets.{dataset} has no groups; set its query_groups")
+            entries = self._matchings_of(model)
+            reported = [one for matching in entries for one in self._reports(matching, row["model"], dataset)]
+            must_be_one_of(f"{where}.matching (models.{model}.extra_matchings)", row["matching"], reported)
 
     def _matchings_of(self, model: str) -> list[str]:
         return list(dict.fromkeys([self.model(model).matching, *self.model(model).extra_matchings]))
 
-    def scheme_of(self, model: str, dataset: str) -> str:
-        """The part scheme that a model knows on a dataset: its own, or that of the dataset that it trains on."""
-        return self.model(model).scheme or self.datasets[self.trained_on(dataset)].scheme
+    @property
+    def with_images(self) -> dict[str, Dataset]:
+        """The datasets that have images of their own: all but combinations."""
+        return {name: entry for name, entry in self.datasets.items() if isinstance(entry, Dataset)}
 
-    def trained_on(self, dataset: str) -> str:
-        """The dataset whose training half serves `dataset`: itself, unless it has none."""
-        return self.datasets[dataset].trains_on or dataset
+    @property
+    def trainable(self) -> list[str]:
+        """The datasets that are trained on: those with a training half, and combinations."""
+        return [name for name, entry in self.datasets.items() if not entry.trains_on]
+
+    def members(self, dataset: str) -> list[str]:
+        """The datasets whose images a training on `dataset` reads: itself, or those that it combines."""
+        entry = self.datasets[dataset]
+        return entry.combines if isinstance(entry, Combination) else [dataset]
+
+    def trained_on(self, model: str, dataset: str) -> str:
+        """The dataset on which a model that searches `dataset` is trained (see `model_names`)."""
+        return dataset_of(model) or self.datasets[dataset].trains_on or dataset
+
+    def scheme_of(self, model: str, dataset: str) -> str:
+        """The part scheme that a model knows on a dataset: its own, or that of what it is trained on."""
+        return self.model(model).scheme or self.datasets[self.members(self.trained_on(model, dataset))[0]].scheme
+
+    def seeds_of(self, model: str, dataset: str) -> list[int]:
+        """The seeds with which a model that searches `dataset` is trained."""
+        return self.datasets[dataset_of(model) or dataset].seeds
+
+    def table(self, name: str) -> Table:
+        """A table, a matrix laid out in rows: one label for each dataset that is trained on."""
+        entry = self.tables[name]
+        matrix = entry.matrix
+        if matrix is None:
+            return entry
+        cells = [(source, dataset) for source in matrix.trained_on for dataset in matrix.searched_in]
+        rows = [
+            {"label": source, "dataset": dataset, "model": self._model_of(source, dataset, matrix.model)}
+            for source, dataset in cells
+        ]
+        rows = [row | {"matching": matrix.matching} for row in rows]
+        return entry.model_copy(update={"rows": rows, "matrix": None, "heading": "Trained on"})
+
+    def _model_of(self, source: str, dataset: str, model: str) -> str:
+        """The name under which `model`, trained on `source`, searches `dataset`."""
+        return model if self.trained_on(model, dataset) == source else trained_on(model, source)
 
     def _reports(self, name: str, model: str, dataset: str) -> list[str]:
         """Names of the results of matching `name` of a model: its own or, `separately`, one an embedding."""
@@ -140,7 +213,8 @@ class Config(LabelConfig):
         return self
 
     def model(self, name: str) -> ModelEntry:
-        """The model entry `name` laid over its `extends` entry and its recipe."""
+        """The model entry of a model's name laid over its `extends` entry and its recipe."""
+        name = entry_of(name)
         entry = self._resolved("models", name)
         must_be_one_of(f"models.{name}.recipe", entry.get("recipe"), self.recipes)
         recipe = self._resolved("recipes", entry["recipe"])

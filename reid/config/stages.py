@@ -11,6 +11,7 @@ from pydantic import Field
 from artefacts.config import Count, Name, StageConfig
 from reid.config.dataset import Finding, ImageFolder, Seeds, Synthetic
 from reid.config.downloads import Address, digits_of
+from reid.config.model_names import entry_of
 from reid.config.report import Matching, Table, datasets_of
 from reid.config.root import Config, PackagedWeights
 from reid.config.training import Model, ModelInUse
@@ -98,12 +99,15 @@ class TrainConfig(StageConfig):
     """What a training depends on."""
 
     model: Model
-    root: str
+    roots: dict[Name, str]  # by name, of the datasets that are trained on: one, or those of a combination
+    sampling: Literal["size", "even"]  # of several
     seed: Annotated[int, Field(ge=0)]
 
     @classmethod
     def of(cls, config: Config, dataset: str, model: str, seed: str) -> Self:
-        return cls(model=Model.of(config.model(model)), root=config.datasets[dataset].root, seed=int(seed))
+        roots = {member: config.datasets[member].root for member in config.members(dataset)}
+        sampling = getattr(config.datasets[dataset], "sampling", "size")
+        return cls(model=Model.of(config.model(model)), roots=roots, sampling=sampling, seed=int(seed))
 
 
 class EmbedConfig(StageConfig):
@@ -147,7 +151,7 @@ class SummariseConfig(StageConfig):
             model=model,
             matching=entry.matching,
             extra_matchings=entry.extra_matchings,
-            seeds=config.datasets[dataset].seeds,
+            seeds=config.seeds_of(model, dataset),
             recipe=entry.recipe,
             batch_size=entry.training.batch_size,
         )
@@ -164,8 +168,9 @@ class PackConfig(StageConfig):
     """The model that leaves the workflow as a pack, under its own matching, with the weights of the first seed."""
 
     dataset: str
-    name: str  # entry of models
+    name: str  # of the model, below results/{dataset}
     trained_on: str
+    combines: list[str]  # the datasets that `trained_on` combines, if it does
     model: ModelInUse
     matching_name: str
     matching: Matching
@@ -174,16 +179,19 @@ class PackConfig(StageConfig):
 
     @classmethod
     def of(cls, config: Config, dataset: str, model: str) -> Self:
-        entry, trained_on = config.model(model), config.trained_on(dataset)
+        entry, trained_on = config.model(model), config.trained_on(model, dataset)
+        members = config.members(trained_on)
+        rendered = all(config.datasets[member].synthetic for member in members)
         return cls(
             dataset=dataset,
             name=model,
             trained_on=trained_on,
+            combines=[] if members == [trained_on] else members,
             model=ModelInUse.of(entry),
             matching_name=entry.matching,
             matching=config.matchings[entry.matching],
-            seed=config.datasets[dataset].seeds[0],
-            terms=RENDERED_TERMS if config.datasets[trained_on].synthetic else DATA_TERMS,
+            seed=config.seeds_of(model, dataset)[0],
+            terms=RENDERED_TERMS if rendered else DATA_TERMS,
         )
 
 
@@ -230,7 +238,7 @@ class TabulateConfig(StageConfig):
 
     @classmethod
     def of(cls, config: Config, table: str, missing: Iterable[str]) -> Self:
-        return cls(table=config.tables[table], missing=list(missing))
+        return cls(table=config.table(table), missing=list(missing))
 
 
 class RowToCompare(StageConfig):
@@ -253,12 +261,12 @@ class CompareConfig(StageConfig):
     @classmethod
     def of(cls, config: Config, table: str, cells: Iterable[tuple[str, str]]) -> Self:
         """`cells`: dataset and model of the rows."""
-        entry, cells = config.tables[table], set(cells)
+        entry, cells = config.table(table), set(cells)
         rows = [
             RowToCompare(
                 **{key: row[key] for key in ("label", "model", "matching")},
                 dataset=dataset,
-                seeds=[seed for seed in config.datasets[dataset].seeds if seed in (entry.seeds or [seed])],
+                seeds=[seed for seed in config.seeds_of(row["model"], dataset) if seed in (entry.seeds or [seed])],
                 sees_parts=config.model(row["model"]).sees_parts,
             )
             for row in entry.rows
@@ -276,8 +284,12 @@ class AccountConfig(StageConfig):
 
     @classmethod
     def of(cls, config: Config, table: str, cells: Iterable[tuple[str, str]]) -> Self:
-        """`cells`: dataset and model of the numbers."""
+        """`cells`: dataset and model of the numbers; what their models are trained on is added."""
         models: dict[str, list[str]] = {}
         for dataset, model in cells:
-            models.setdefault(dataset, []).append(model)
+            source = config.trained_on(model, dataset)
+            for place in (dataset, *config.members(source)):
+                models.setdefault(place, [])
+            for place, name in ((dataset, model), (source, entry_of(model))):
+                models[place] = list(dict.fromkeys([*models.get(place, []), name]))
         return cls(title=config.tables[table].title, models=models)

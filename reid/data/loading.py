@@ -9,15 +9,15 @@ for epoch in range(first, model.training.epochs):
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from artefacts.errors import UserError
 from artefacts.manifest import ImageRow
 from artefacts.workers import Workers
-from parsing.store import LabelFile
 from reid.config.root import Model
-from reid.data.sampler import EpochBatches, IdentitySampler
+from reid.data.combination import Labels
+from reid.data.sampler import EpochBatches, EvenSampler, IdentitySampler
 from reid.data.samples import TestBatch, TestSamples, TrainingBatch, TrainingSamples
 
 log = logging.getLogger(__name__)
@@ -47,13 +47,13 @@ class TrainingLoader:
 
 
 def training_loader(
-    root: Path, rows: Sequence[ImageRow], labels: LabelFile | None, model: Model, seed: int, workers: int,
-    with_confidences: bool = False, process: int = 0,
+    root: Path, rows: Sequence[ImageRow], labels: Labels | None, model: Model, seed: int, workers: int,
+    with_confidences: bool = False, process: int = 0, dataset_of: Mapping[int, str] | None = None,
 ) -> TrainingLoader:  # fmt: skip
     """The training batches of a model: `rows` of the manifest's train split, with their label maps, if there are any.
 
     `workers` processes load them (0: this one), which changes no batch. Of several `training.processes`, number
-    `process` gets its share of each.
+    `process` gets its share of each. With `dataset_of` each identity, batches take as many identities of each dataset.
 
     Raises UserError if an image has no labels, or if there are fewer identities than a batch needs.
     """
@@ -63,13 +63,16 @@ def training_loader(
         raise UserError(f"{labels.path}: has no image {unlabelled[0]!r} ({len(unlabelled)} missing); label it again")
     samples = TrainingSamples(root, rows, labels, model.size, model.augmentation, seed, with_confidences)
     training = model.training
-    sampler = IdentitySampler([row.identity for row in rows], training.ids_per_batch, training.images_per_id, seed)
+    identities, size = [row.identity for row in rows], (training.ids_per_batch, training.images_per_id)
+    sampler = IdentitySampler(identities, *size, seed)
+    if dataset_of is not None:
+        sampler = EvenSampler(identities, dataset_of, *size, seed)
     return TrainingLoader(samples, EpochBatches(sampler, process, training.processes), workers)
 
 
 def embedding_loader(
     root: Path, rows: Sequence[ImageRow], size: tuple[int, int], batch_size: int, workers: int,
-    labels: LabelFile | None = None,
+    labels: Labels | None = None,
 ) -> Iterator[TestBatch]:  # fmt: skip
     """All readable rows in their order, `batch_size` at a time, at `size` (height, width).
 

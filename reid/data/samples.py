@@ -18,7 +18,6 @@ from torch.utils.data import Dataset
 from artefacts.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from artefacts.manifest import ImageRow
 from artefacts.progress import track
-from parsing.store import LabelFile
 from reid.config.root import Augmentation
 from reid.data.augmentation import (
     AS_IT_IS,
@@ -30,6 +29,7 @@ from reid.data.augmentation import (
     sample_augmentation,
     source_cells,
 )
+from reid.data.combination import Labels
 from reid.data.images import load_image
 from reid.data.occlusion import AugmentedSamples, occlude
 from reid.data.sampler import Address
@@ -84,7 +84,7 @@ class TrainingSamples(Dataset):
     """
 
     def __init__(
-        self, root: Path, rows: Sequence[ImageRow], labels: LabelFile | None, size: tuple[int, int],
+        self, root: Path, rows: Sequence[ImageRow], labels: Labels | None, size: tuple[int, int],
         augmentation: Augmentation, seed: int, with_confidences: bool = False,
     ) -> None:  # fmt: skip
         self.root, self.rows, self.labels, self.size = Path(root), list(rows), labels, size
@@ -125,7 +125,7 @@ class TrainingSamples(Dataset):
             row = self.rows[image]
             apply_to_image(load_image(self.root, row, self.size), placement, out)
             if self.labels is not None:
-                cells = source_cells(self.size, self.labels.grid, placement)
+                cells = source_cells(self.size, self.label_maps[image].shape, placement)
                 labels.append(apply_to_labels(self.label_maps[image], cells, placement.flipped, self.labels.mirrored))
                 if self.with_confidences:
                     confidences.append(self._confidences(row.key, cells, placement))
@@ -149,7 +149,7 @@ class TestSamples(Dataset):
     __test__ = False
 
     def __init__(
-        self, root: Path, rows: Sequence[ImageRow], size: tuple[int, int], labels: LabelFile | None = None
+        self, root: Path, rows: Sequence[ImageRow], size: tuple[int, int], labels: Labels | None = None
     ) -> None:
         self.root, self.rows, self.size, self.labels = Path(root), list(rows), size, labels
 
@@ -173,8 +173,9 @@ class TestSamples(Dataset):
         )
 
     def _confidences(self, key: str) -> np.ndarray:
-        cells = source_cells(self.size, self.labels.grid, AS_IT_IS)
-        return apply_to_confidences(self.labels.confidences(key), cells, False, self.labels.mirrored)
+        confidences = self.labels.confidences(key)
+        cells = source_cells(self.size, confidences.shape[1:], AS_IT_IS)
+        return apply_to_confidences(confidences, cells, False, self.labels.mirrored)
 
 
 def _channels_first(images: np.ndarray) -> UInt8[Tensor, "B 3 H W"]:

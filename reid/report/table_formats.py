@@ -77,7 +77,7 @@ def _grid(table: Table, rows: list[Line]) -> tuple[list[str], list[list[str]]]:
     datasets = columns_of_table(table)
     prefix = {dataset: f"{dataset} " if len(datasets) > 1 else "" for dataset in datasets}
     columns = [*SHOWN.values(), *([f"Δ {COMPARED}"] if table.reference else [])]
-    header = ["Method", *(prefix[dataset] + name for dataset in datasets for name in columns), *TRAINED]
+    header = [table.heading, *(prefix[dataset] + name for dataset in datasets for name in columns), *TRAINED]
     body = []
     for label, results in rows:
         measured = [_measured(results.get(dataset), table) for dataset in datasets]

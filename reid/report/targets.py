@@ -6,9 +6,10 @@ stands for the table of what was run, for which nothing is. Light: every dry run
 """
 
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
+from reid.config.model_names import AT, entry_of
 from reid.config.report import datasets_of
 from reid.config.root import Config
 from reid.config.stages import AccountConfig, CompareConfig, TabulateConfig
@@ -22,6 +23,7 @@ from reid.config.user_files import (
 )
 
 SO_FAR = ".so_far"
+OF_TRAININGS = ("model.safetensors", "history.csv", "training.svg")  # files that a combination has, too
 
 
 class TableCell(NamedTuple):
@@ -33,7 +35,7 @@ class TableCell(NamedTuple):
 
 def cells(config: Config, table: str) -> list[TableCell]:
     """The cells of a table, each once."""
-    rows = config.tables[table.removesuffix(SO_FAR)].rows
+    rows = config.table(table.removesuffix(SO_FAR)).rows
     return _once(TableCell(dataset, row["model"]) for row in rows for dataset in datasets_of(row))
 
 
@@ -90,7 +92,9 @@ def metrics_of_seeds(config: Config, dataset: str, model: str) -> list[str]:
     entry = config.model(model)
     matchings = dict.fromkeys((entry.matching, *entry.extra_matchings))
     return [
-        f"{folder}/{matching}.json" for folder in _folders(config, dataset, dataset, model) for matching in matchings
+        f"{folder}/{matching}.json"
+        for folder in _folders(f"results/{dataset}/{model}", config, dataset, model)
+        for matching in matchings
     ]
 
 
@@ -117,9 +121,27 @@ def weights_behind(config: Config, table: str) -> list[str]:
     return _once(file.path for file in (*networks, *backbones) if file)
 
 
+def not_made(config: Config, path: str) -> str | None:
+    """Why no rule makes a file of a combination but its trainings, which is asked for; None for all other files."""
+    results, dataset, *_ = (*PurePath(path).parts, "", "")
+    if results != "results" or dataset not in config.datasets.keys() - config.with_images.keys():
+        return None
+    if PurePath(path).name in OF_TRAININGS:
+        return None
+    members = config.members(dataset)
+    return (
+        f"{path}: {dataset} combines {', '.join(members)} to train on, and has no images of its own; ask for "
+        f"what a model of it finds elsewhere, as results/{members[0]}/MODEL{AT}{dataset}/metrics.json"
+    )
+
+
 def _datasets(config: Config, cell: TableCell) -> list[str]:
-    """The dataset that a cell's model is trained on, and the one that it is tested on."""
-    return _once((config.trained_on(cell.dataset), cell.dataset))
+    """The datasets that a cell's model is trained on, and the one that it is tested on."""
+    return _once((*_trained_on(config, cell), cell.dataset))
+
+
+def _trained_on(config: Config, cell: TableCell) -> list[str]:
+    return config.members(config.trained_on(cell.model, cell.dataset))
 
 
 def _labelled(config: Config, cell: TableCell) -> list[str]:
@@ -127,7 +149,7 @@ def _labelled(config: Config, cell: TableCell) -> list[str]:
     model = config.model(cell.model)
     if not model.needs_labels:
         return []
-    return _datasets(config, cell) if model.attends_labels else [config.trained_on(cell.dataset)]
+    return _datasets(config, cell) if model.attends_labels else _trained_on(config, cell)
 
 
 def _backbone(config: Config, cell: TableCell) -> list[UserFile]:
@@ -138,9 +160,9 @@ def _metrics(cell: TableCell) -> str:
     return f"results/{cell.dataset}/{cell.model}/metrics.json"
 
 
-def _folders(config: Config, dataset: str, place: str, model: str) -> list[str]:
-    """Folders of a model below results/`place`, one for each seed of `dataset`."""
-    return [f"results/{place}/{model}/seed{seed}" for seed in config.datasets[dataset].seeds]
+def _folders(place: str, config: Config, dataset: str, model: str) -> list[str]:
+    """Folders below `place`, one for each seed of a model that searches `dataset`."""
+    return [f"{place}/seed{seed}" for seed in config.seeds_of(model, dataset)]
 
 
 def _dataset_files(config: Config, cell: TableCell) -> list[str]:
@@ -157,15 +179,16 @@ def _dataset_files(config: Config, cell: TableCell) -> list[str]:
 def _model_files(config: Config, cell: TableCell) -> list[str]:
     """A trained model with all that is measured of it on a dataset, and the pictures."""
     dataset, model = cell
-    source = config.trained_on(dataset)
+    trained = f"results/{config.trained_on(model, dataset)}/{entry_of(model)}"
+    tested = f"results/{dataset}/{model}"
     labelled = all(file.at_hand for file in behind_labels(config, dataset))
     attention = ["attention.png"] if config.model(model).sees_parts and labelled else []
     return [
-        f"results/{source}/{model}/training.svg",
-        *(f"{folder}/model.safetensors" for folder in _folders(config, dataset, source, model)),
-        *(f"{folder}/embeddings.h5" for folder in _folders(config, dataset, dataset, model)),
+        f"{trained}/training.svg",
+        *(f"{folder}/model.safetensors" for folder in _folders(trained, config, dataset, model)),
+        *(f"{folder}/embeddings.h5" for folder in _folders(tested, config, dataset, model)),
         *metrics_of_seeds(config, dataset, model),
-        *(f"results/{dataset}/{model}/{file}" for file in ("metrics.json", "ranking.png", *attention)),
+        *(f"{tested}/{file}" for file in ("metrics.json", "ranking.png", *attention)),
     ]
 
 

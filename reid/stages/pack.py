@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
         name=f"{settings.dataset}/{settings.name}",
         seed=settings.seed,
         trained={
-            "dataset": settings.trained_on,
+            "dataset": " + ".join(settings.combines) or settings.trained_on,
             "evaluated_on": settings.dataset,
             "recipe": settings.model.recipe,
             "matching": settings.matching_name,

@@ -24,8 +24,9 @@ from artefacts.state import SUPERSEDED, State, fingerprint, working_state
 from parsing.store import LabelFile
 from reid.checkpoints.store import as_built, new_model, save_model, trained_network
 from reid.config.report import PartAttention
-from reid.config.root import Head, Training
+from reid.config.root import Training
 from reid.config.stages import TrainConfig
+from reid.data.combination import TrainingHalf, TrainingImages, training_images
 from reid.data.loading import training_loader
 from reid.model.bpbreid import BPBReID
 from reid.training.distributed import GRACE, run_in_processes
@@ -39,9 +40,9 @@ MIXED = {"float32": "no", "tf32": "no", "bfloat16": "bf16", "float16": "fp16"}  
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", required=True, help="JSON: model, root, seed")
-    parser.add_argument("--manifest", type=Path, required=True)
-    parser.add_argument("--labels", type=Path, help="part labels; stripes need none")
+    parser.add_argument("--config", required=True, help="JSON: model, roots, sampling, seed")
+    parser.add_argument("--manifest", type=Path, nargs="+", required=True, help="one for each of the roots")
+    parser.add_argument("--labels", type=Path, nargs="+", default=[], help="their part labels; stripes need none")
     parser.add_argument("--model", type=Path, required=True, help="output weights, safetensors")
     parser.add_argument("--history", type=Path, required=True, help="output CSV, one row an epoch")
     parser.add_argument("--state", type=Path, required=True, help="directory of the resumable state")
@@ -92,16 +93,18 @@ def _run(arguments: argparse.Namespace, settings: TrainConfig) -> None:
     compute_on(threads)
     choose_convolutions(training.precision == "tf32", training.cudnn_benchmark)
     set_seed(settings.seed)
-    labels, part_names = _parts(arguments.labels, settings.model.head)
+    images = _images(arguments, settings)
+    part_names = settings.model.head.stripe_names or images.labels.part_names
     loader = training_loader(
-        Path(settings.root),
-        read_manifest(arguments.manifest, "train"),
-        labels,
+        images.root,
+        images.rows,
+        images.labels,
         settings.model,
         settings.seed,
         threads,
         with_confidences=settings.model.asks_for_confidences,
         process=accelerator.process_index,
+        dataset_of=images.dataset_of if settings.sampling == "even" else None,
     )
     network = new_model(settings.model, len(part_names), loader.identities)
     backbone = network.backbone
@@ -118,23 +121,29 @@ def _run(arguments: argparse.Namespace, settings: TrainConfig) -> None:
                 pd.DataFrame(trained.history).to_csv(path, index=False)
             model = as_built(settings.model, network)
             used = trained_network(model, len(part_names), loader.identities, trained.weights)
-            known = _part_attention(used, arguments, settings, labels, accelerator.device)
+            known = _part_attention(used, settings, images, accelerator.device)
             save_model(arguments.model, trained.weights, model, part_names, loader.identities, record, known)
             state.finish(_outputs(arguments))
 
 
+def _images(arguments: argparse.Namespace, settings: TrainConfig) -> TrainingImages:
+    """The images of the datasets that are trained on; stripes have no labels, and names of their own."""
+    stripes = bool(settings.model.head.stripe_names)
+    if not stripes and not arguments.labels:
+        raise UserError("train: this model learns from part labels; give them by --labels")
+    labels = [None] * len(settings.roots) if stripes else map(LabelFile, arguments.labels)
+    manifests = (read_manifest(path, "train") for path in arguments.manifest)
+    members = zip(settings.roots.items(), manifests, labels, strict=True)
+    return training_images([TrainingHalf(name, Path(root), rows, file) for (name, root), rows, file in members])
+
+
 def _part_attention(
-    network: BPBReID,
-    arguments: argparse.Namespace,
-    settings: TrainConfig,
-    labels: LabelFile | None,
-    device: torch.device,
+    network: BPBReID, settings: TrainConfig, images: TrainingImages, device: torch.device
 ) -> PartAttention | None:
     """How strong the trained network's attention on parts in view is; None of stripes, which nothing shows."""
-    if labels is None:
+    if images.labels is None:
         return None
-    rows = read_manifest(arguments.manifest, "train")
-    return part_attention(network, settings.model, Path(settings.root), rows, labels, device)
+    return part_attention(network, settings.model, images.root, images.rows, images.labels, device)
 
 
 def _accelerator(training: Training) -> Accelerator:
@@ -164,12 +173,19 @@ def _outputs(arguments: argparse.Namespace) -> list[Path]:
 
 def _record(arguments: argparse.Namespace, settings: TrainConfig) -> dict:
     """The provenance of the model: all that it depends on."""
-    inputs = {"manifest": arguments.manifest}
+    inputs = _by_dataset("manifest", arguments.manifest, settings)
     if not settings.model.head.stripe_names:
-        inputs["labels"] = arguments.labels
+        inputs |= _by_dataset("labels", arguments.labels, settings)
     if settings.model.backbone.weights not in (None, "imagenet"):
         inputs["backbone"] = Path(settings.model.backbone.weights)
     return provenance("reid.stages.train", settings.model_dump(mode="json"), inputs)
+
+
+def _by_dataset(what: str, paths: list[Path], settings: TrainConfig) -> dict[str, Path]:
+    """Names of the record for a file of each dataset."""
+    if len(paths) == 1:
+        return {what: paths[0]}
+    return {f"{what} of {name}": path for name, path in zip(settings.roots, paths, strict=True)}
 
 
 @contextmanager
@@ -180,13 +196,3 @@ def _state(directory: Path, belongs: str, accelerator: Accelerator) -> Iterator[
             yield state
     else:
         yield State(directory, belongs)
-
-
-def _parts(path: Path | None, head: Head) -> tuple[LabelFile | None, list[str]]:
-    """Labels and names of the parts; stripes have names of their own and are not labelled."""
-    if head.stripe_names:
-        return None, head.stripe_names
-    if path is None:
-        raise UserError("train: this model learns from part labels; give them by --labels")
-    labels = LabelFile(path)
-    return labels, labels.part_names

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from artefacts.manifest import ImageRow
-from parsing.store import LabelFile
 from reid.config.report import PartAttention
 from reid.config.training import Model
+from reid.data.combination import Labels
 from reid.data.loading import embedding_loader, readable
 from reid.data.samples import normalised, to_float
 from reid.data.transfer import on_device
@@ -25,7 +25,7 @@ DIGITS = 5
 
 @torch.inference_mode()
 def part_attention(
-    network: BPBReID, settings: Model, root: Path, rows: list[ImageRow], labels: LabelFile, device: torch.device
+    network: BPBReID, settings: Model, root: Path, rows: list[ImageRow], labels: Labels, device: torch.device
 ) -> PartAttention:
     """Quantiles of the largest attention of each part over the images that show it, of at most IMAGES evenly chosen.
 

@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 import yaml
 
+from artefacts.config import overlaid
 from reid.config.dataset import READERS, Dataset, Finding
 from reid.config.root import load
 from tests.configuration import all_content
@@ -14,7 +15,9 @@ from tests.workflow.conftest import PROJECT
 DOCS = (PROJECT / "docs/datasets.md").read_text(encoding="utf-8")
 CONTENT = all_content()
 ROWS = re.findall(r"^\| `(\w+)` \| `(\w+)` \| ([\d,-]+) / ([\d,]+) / ([\d,]+) \|", DOCS, re.MULTILINE)
-EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
+YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+*EXAMPLES, COMBINED = YAML.findall(DOCS)
+RECIPES = (PROJECT / "docs/recipes.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("name", "reader", "train", "query", "gallery"), ROWS)
@@ -42,3 +45,16 @@ def test_its_examples_are_accepted(example):
     shop = {"scheme": "eight", "pifpaf": "small", **entry}
     content = CONTENT | {"datasets": CONTENT["datasets"] | {"shop": shop}}
     assert load(content).datasets["shop"].reader == entry["reader"]
+
+
+def test_its_combination_and_the_matrix_of_recipes_are_accepted():
+    (crossed,) = (one for one in YAML.findall(RECIPES) if "matrix" in one)
+    config = load(overlaid(CONTENT, yaml.safe_load(COMBINED) | yaml.safe_load(crossed)))
+    assert config.members("markets") == ["market1501", "dukemtmc"]
+    assert config.datasets["markets"].sampling == "even"
+    assert [row["model"] for row in config.table("cross").rows if row["label"] == "markets"] == ["resnet50@markets"] * 2
+    assert "`MODEL@DATASET`" in DOCS
+    (searched,) = re.findall(r"results/market1501/(hrnet@\w+)/metrics\.json", DOCS)
+    assert config.trained_on(searched, "market1501") == "markets"
+    (row,) = re.findall(r"`model: (resnet50@\w+)`", RECIPES)
+    assert config.trained_on(row, "market1501") == "msmt17"

@@ -20,6 +20,7 @@ from shlex import quote
 from artefacts import folders
 from artefacts.errors import UserError
 from artefacts.provenance import code_digest
+from reid.config.model_names import AT, entry_of
 from reid.config.root import load
 from reid.report.targets import SO_FAR
 
@@ -37,12 +38,12 @@ def names(entries):
 def datasets_labelled_by(*kinds):
     """Regular expression of the datasets whose labels come from PifPaf ("pifpaf") or from files of these kinds."""
     kind = lambda dataset: dataset.labels_from.kind if dataset.labels_from else "pifpaf"
-    return names(name for name, dataset in CONFIG.datasets.items() if kind(dataset) in kinds)
+    return names(name for name, dataset in CONFIG.with_images.items() if kind(dataset) in kinds)
 
 
 wildcard_constraints:
-    dataset=names(CONFIG.datasets),
-    model=names(CONFIG.models),
+    dataset=names(CONFIG.with_images),
+    model=f"({names(CONFIG.models)})({AT}({names(CONFIG.trainable)}))?",
     matching=names(CONFIG.matchings),
     pifpaf=names(name for name, network in CONFIG.pifpaf.items() if network.training),
     scheme=names(CONFIG.schemes),
@@ -102,21 +103,36 @@ def rendered(file):
     )
 
 
-def labels_of(wildcards, ending=".h5"):
-    """A dataset's labels in the part scheme that the model knows, or the file next to them with this ending."""
-    return f"results/{wildcards.dataset}/parsing/{CONFIG.scheme_of(wildcards.model, wildcards.dataset)}{ending}"
+def labels_of(wildcards):
+    """A dataset's labels in the part scheme that the model knows."""
+    return f"results/{wildcards.dataset}/parsing/{CONFIG.scheme_of(wildcards.model, wildcards.dataset)}.h5"
+
+
+def trained_model(wildcards):
+    """The folder of a model below that of the dataset that it is trained on."""
+    return f"results/{CONFIG.trained_on(wildcards.model, wildcards.dataset)}/{entry_of(wildcards.model)}"
 
 
 def of_seeds(pattern, count=None):
-    """Input function: the file `pattern` of each seed of the dataset, or of the first `count` of them."""
+    """Input function: the file `pattern` of each seed of the model, or of the first `count` of them."""
     return lambda wildcards: expand(
-        pattern, **dict(wildcards.items()), seed=CONFIG.datasets[wildcards.dataset].seeds[:count]
+        pattern, **dict(wildcards.items()), seed=CONFIG.seeds_of(wildcards.model, wildcards.dataset)[:count]
+    )
+
+
+def of_members(pattern, wanted=lambda model: True):
+    """Input function: the file `pattern` of each dataset that is trained on, for models that are `wanted`."""
+    return lambda wildcards: expand(
+        pattern if wanted(CONFIG.model(wildcards.model)) else [],
+        member=CONFIG.members(wildcards.dataset),
+        scheme=CONFIG.scheme_of(wildcards.model, wildcards.dataset),
     )
 
 
 def optional(flag, name):
-    """Params function: `flag` and the input of this name, if the job has it."""
-    return lambda wildcards, input: f"{flag} {quote(input[name])}" if input[name] else ""
+    """Params function: `flag` and the input of this name, a file or several, if the job has it."""
+    paths = lambda files: [files] if isinstance(files, str) else files
+    return lambda wildcards, input: " ".join([flag, *map(quote, paths(input[name]))]) if input[name] else ""
 
 
 def listing_digest(folder):

@@ -7,21 +7,20 @@
 #   results/{dataset}/{model}/pack/                       weights, configuration, model card: what leaves the workflow
 #   results/{dataset}/{model}/ranking.png, .csv           queries with their first gallery images
 #   results/{dataset}/{model}/attention.png               labels next to attention maps
-# Pictures show the dataset's first seed.
+# {model} is an entry of `models`, or small@duke: the entry small, trained on duke, whose seeds count then
+# (reid.config.model_names). Pictures show the first seed.
 from reid.config.stages import AttentionConfig, EmbedConfig, EvaluateConfig, PackConfig, RankConfig, SummariseConfig
 from reid.config.user_files import query_groups
 from reid.report.targets import metrics_of_seeds
+
+first_seed = lambda wildcards: CONFIG.seeds_of(wildcards.model, wildcards.dataset)[0]
 
 
 rule embed:
     input:
         accepted="results/{dataset}/accepted.txt",
         manifest="results/{dataset}/manifest.csv",
-        model=lambda wildcards: expand(
-            "results/{trained_on}/{model}/seed{seed}/model.safetensors",
-            trained_on=CONFIG.trained_on(wildcards.dataset),
-            **dict(wildcards.items()),
-        ),
+        model=lambda wildcards: f"{trained_model(wildcards)}/seed{wildcards.seed}/model.safetensors",
         labels=lambda wildcards: labels_of(wildcards) if CONFIG.model(wildcards.model).attends_labels else [],
     output:
         "results/{dataset}/{model}/seed{seed}/embeddings.h5",
@@ -94,17 +93,12 @@ rule summarise:
 
 rule pack:
     input:
-        model=lambda wildcards: expand(
-            "results/{trained_on}/{model}/seed{seed}/model.safetensors",
-            trained_on=CONFIG.trained_on(wildcards.dataset),
-            model=wildcards.model,
-            seed=CONFIG.datasets[wildcards.dataset].seeds[0],
-        ),
+        model=lambda wildcards: f"{trained_model(wildcards)}/seed{first_seed(wildcards)}/model.safetensors",
         metrics="results/{dataset}/{model}/metrics.json",
         evaluation=lambda wildcards: expand(
             "results/{dataset}/{model}/seed{seed}/{matching}.json",
             **dict(wildcards.items()),
-            seed=CONFIG.datasets[wildcards.dataset].seeds[0],
+            seed=first_seed(wildcards),
             matching=CONFIG.model(wildcards.model).matching,
         ),
     output:

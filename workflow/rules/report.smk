@@ -30,7 +30,8 @@ rule curves:
     benchmark:
         "benchmarks/results/{dataset}/{model}/curves.tsv"
     wildcard_constraints:
-        dataset=names(name for name, dataset in CONFIG.datasets.items() if not dataset.trains_on),
+        dataset=names(CONFIG.trainable),
+        model=names(CONFIG.models),
     conda:
         "../../envs/reid.yaml"
     threads: 1

@@ -16,7 +16,7 @@ rule draw:
     benchmark:
         "benchmarks/results/{dataset}/draw.tsv"
     wildcard_constraints:
-        dataset=names(name for name, dataset in CONFIG.datasets.items() if dataset.synthetic),
+        dataset=names(name for name, dataset in CONFIG.with_images.items() if dataset.synthetic),
     conda:
         "../../envs/reid.yaml"
     threads: 8

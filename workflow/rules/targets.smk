@@ -4,11 +4,13 @@
 from snakemake.io import strip_wildcard_constraints
 
 from artefacts.targets import misnamed
+from reid.config.model_names import trained_on
 from reid.config.user_files import not_fetched
+from reid.report.targets import not_made
 
 NAMES = {
     "dataset": CONFIG.datasets,
-    "model": CONFIG.models,
+    "model": [*CONFIG.models, *(trained_on(model, name) for model in CONFIG.models for name in CONFIG.trainable)],
     "scheme": CONFIG.schemes,
     "matching": CONFIG.matchings,
     "table": [name + end for name in CONFIG.tables for end in ("", SO_FAR)],
@@ -18,5 +20,5 @@ NAMES = {
 PATTERNS = [strip_wildcard_constraints(file) for rule in workflow.rules for file in rule.products()]
 if workflow.modifier.is_main_snakefile():  # not where another workflow includes this one
     for word in sys.argv[1:]:
-        if reason := misnamed(word, PATTERNS, NAMES) or not_fetched(CONFIG, word):
+        if reason := misnamed(word, PATTERNS, NAMES) or not_fetched(CONFIG, word) or not_made(CONFIG, word):
             sys.exit(f"error: {reason}")

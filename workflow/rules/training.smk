@@ -1,11 +1,14 @@
 # Contract: images with part labels -> a trained model (Sections 3.1, 3.2, 4.2).
 #   results/backbones/{backbone}.safetensors   ImageNet weights out of a Python package, in timm's layout
-#   results/{dataset}/manifest.csv, results/{dataset}/parsing/{scheme}.h5, {scheme}.passed.txt (not for stripes)
+#   results/{member}/manifest.csv, results/{member}/parsing/{scheme}.h5, {scheme}.passed.txt (not for stripes)
+#                                              of the dataset, or of each that it combines
 #   results/{dataset}/{model}/seed{seed}/model.safetensors, history.csv
 # state/{dataset}/{model}/seed{seed} keeps the work in progress. It is no output, since Snakemake removes the outputs
 # of a failed job: a killed training goes on from there.
 from reid.config.stages import ImportBackboneConfig, TrainConfig
 from reid.config.user_files import backbone_weights
+
+learns_parts = lambda model: model.needs_labels
 
 
 rule import_backbone:
@@ -29,12 +32,10 @@ rule import_backbone:
 
 rule train:
     input:
-        accepted="results/{dataset}/accepted.txt",
-        manifest="results/{dataset}/manifest.csv",
-        labels=lambda wildcards: labels_of(wildcards) if CONFIG.model(wildcards.model).needs_labels else [],
-        passed=lambda wildcards: (
-            labels_of(wildcards, ".passed.txt") if CONFIG.model(wildcards.model).needs_labels else []
-        ),
+        accepted=of_members("results/{member}/accepted.txt"),
+        manifest=of_members("results/{member}/manifest.csv"),
+        labels=of_members("results/{member}/parsing/{scheme}.h5", learns_parts),
+        passed=of_members("results/{member}/parsing/{scheme}.passed.txt", learns_parts),
         backbone=given(backbone_weights),
     output:
         model="results/{dataset}/{model}/seed{seed}/model.safetensors",
@@ -44,7 +45,8 @@ rule train:
     benchmark:
         "benchmarks/results/{dataset}/{model}/train.seed{seed}.tsv"
     wildcard_constraints:
-        dataset=names(name for name, dataset in CONFIG.datasets.items() if not dataset.trains_on),
+        dataset=names(CONFIG.trainable),
+        model=names(CONFIG.models),
     conda:
         "../../envs/reid.yaml"
     threads: cores_of_gpus(processes_of)

@@ -51,6 +51,19 @@ def test_a_stage_reads_what_its_rule_says():
     assert {type(one) for one in every} == built
 
 
+def test_a_training_and_a_pack_are_told_what_a_combination_combines():
+    both = {"combines": ["market1501", "synthetic"], "sampling": "even"}
+    config = configured(datasets={"both": both})
+    training = stages.TrainConfig.of(config, "both", "resnet50", "3")
+    assert training.roots == {"market1501": "data/market1501", "synthetic": "results/synthetic/source"}
+    assert training.sampling == "even"
+    pack = stages.PackConfig.of(config, "synthetic", "resnet50@both")
+    assert (pack.trained_on, pack.combines, pack.name) == ("both", both["combines"], "resnet50@both")
+    assert pack.terms == stages.DATA_TERMS  # one of them is not rendered
+    alone = stages.PackConfig.of(config, "synthetic", "resnet50")
+    assert (alone.trained_on, alone.combines, alone.terms) == ("synthetic", [], stages.RENDERED_TERMS)
+
+
 def test_a_stage_is_told_no_keys_that_it_does_not_read(config):
     """A stage runs again after what it is told, so the training must not know of matchings, nor labels of the gate."""
     training = stages.TrainConfig.of(config, "occluded_duke", "resnet50", "1").model_dump()["model"]

@@ -6,6 +6,7 @@ import pytest
 
 from artefacts.config import overlaid
 from artefacts.errors import UserError
+from reid.config.model_names import entry_of
 from reid.config.root import Config
 from reid.config.user_files import behind_images, behind_labels
 from reid.report import targets
@@ -38,7 +39,8 @@ def config_of(*cells: tuple[str, str], **entries: dict) -> Config:
     """The project's configuration with MODELS, nothing fetched, and a table `t` of these cells."""
     matching = {"learned": "default", "attends": "parts", "striped": "concatenated"}
     rows = [
-        {"label": model, "dataset": dataset, "model": model, "matching": matching[model]} for dataset, model in cells
+        {"label": model, "dataset": dataset, "model": model, "matching": matching[entry_of(model)]}
+        for dataset, model in cells
     ]
     given = {"fetch": False, "models": MODELS, "tables": {"t": {"title": "T", "rows": rows}}}
     return configured(**overlaid(given, entries))
@@ -131,6 +133,25 @@ def test_rows_are_compared_by_the_seeds_of_the_table():
     folder = "results/synthetic/striped"
     assert targets.metrics_of_rows(config, "t") == [f"{folder}/seed{seed}/concatenated.json" for seed in (1, 3)]
     assert targets.accounted(config, "t").models == {"synthetic": ["striped"]}
+
+
+def test_a_model_of_a_combination_depends_on_all_that_it_combines():
+    both = {"combines": ["market1501", "market1501_eight"], "seeds": [1, 2]}
+    entries = {"both": both, "market1501": {"scheme": "eight"}}
+    config = config_of(("occluded_reid", "learned@both"), datasets=entries)
+    assert targets.missing(config, "t") == [*DATA, PIFPAF, BACKBONE]
+    put(*DATA, PIFPAF, BACKBONE)
+    files = targets.files_behind(config, "t")
+    for name in both["combines"]:
+        assert {f"results/{name}/manifest.csv", f"results/{name}/parsing/eight.h5"} <= set(files)
+    assert [file for file in files if "/both/" in file] == [
+        "results/both/learned/training.svg",
+        *(f"results/both/learned/seed{seed}/model.safetensors" for seed in (1, 2)),
+    ]
+    assert "results/occluded_reid/learned@both/seed2/embeddings.h5" in files
+    assert targets.compared(config, "t").rows[0].seeds == [1, 2]
+    models = targets.accounted(config, "t").models
+    assert models == {"occluded_reid": ["learned@both"], "market1501": [], "market1501_eight": [], "both": ["learned"]}
 
 
 def test_every_shipped_dataset_is_run_once_its_files_are_there(config):

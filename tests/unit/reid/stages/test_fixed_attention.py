@@ -27,7 +27,8 @@ def options(config, people, folder, head, loss) -> dict:
 
 
 def train(config, people, folder, head, loss, **files) -> int:
-    settings = options(config, people, folder, head, loss) | {"seed": 1}
+    settings = options(config, people, folder, head, loss)
+    settings |= {"roots": {"people": settings.pop("root")}, "sampling": "size", "seed": 1}
     settings["model"] = {name: value for name, value in settings["model"].items() if name in Model.model_fields}
     outputs = {name: folder / file for name, file in (("model", "m.safetensors"), ("history", "h"), ("state", "s"))}
     return stage("train", config=settings, manifest=people.manifest, **outputs, **files)

@@ -57,7 +57,8 @@ def test_from_training_to_a_matching(config, people, tmp_path, capsys):
     model, history, embeddings = (tmp_path / name for name in ("m.safetensors", "h.csv", "e.h5"))
     used = {name: value for name, value in entry.items() if name not in ("scheme", "matching", "extra_matchings")}
     learnt = {name: value for name, value in used.items() if name in Model.model_fields}
-    settings, files = {"model": learnt, "root": str(people.root), "seed": 1}, {"manifest": people.manifest}
+    settings = {"model": learnt, "roots": {"people": str(people.root)}, "sampling": "size", "seed": 1}
+    files = {"manifest": people.manifest}
     outputs = {"model": model, "history": history, "state": tmp_path / "s"}
     assert stage("train", config=settings, labels=people.labels, **files, **outputs) == 0
     assert (

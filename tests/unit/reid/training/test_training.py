@@ -118,7 +118,7 @@ run("reid", {"train": ""}, sys.argv[2:])
 
 
 def options(people, entry, folder) -> dict:
-    config = {"model": entry, "root": str(people.root), "seed": 1}
+    config = {"model": entry, "roots": {"people": str(people.root)}, "sampling": "size", "seed": 1}
     outputs = {"model": folder / "model.safetensors", "history": folder / "history.csv", "state": folder / "state"}
     return {"config": config, "manifest": people.manifest, "labels": people.labels} | outputs
 
