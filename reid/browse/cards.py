@@ -124,14 +124,15 @@ def _shown(part: bool, visible: bool, score: float) -> str:
     """What the query shows of an embedding: of a part, its largest attention."""
     if not part:
         return "always"
-    return f"{score:.2f}" if visible else f"not visible, {score:.2f}"
+    return f"{score:.2f}" if visible else f"hidden, {score:.2f}"
 
 
 def _said(part: PartResult) -> str:
     if part.distance is not None:
         return f"{part.distance:.3f}" + (f" × {part.weight:.2f}" if part.weight != 1 else "")
-    hidden = [where for where, shown in (("query", part.in_query), ("image", part.in_image)) if not shown]
-    return f"not visible in {' and '.join(hidden)}"
+    if part.in_query == part.in_image:
+        return "hidden in both"
+    return f"hidden in {'image' if part.in_query else 'query'}"
 
 
 def _overlay(features: Features, number: int, compared: list[str] | None = None) -> np.ndarray | None:

@@ -19,8 +19,9 @@ element.addEventListener('click', event => {
 });
 """
 CHOICE = {"elem_id": "queries", "js_on_load": CLICKED, "apply_default_css": False}
-# Of events: the last of many clicks counts, where gradio would drop those that come before an answer.
-QUIET = {"api_visibility": "private", "show_progress": "minimal", "trigger_mode": "always_last"}
+# Of events, in turn: of changes the last counts; every click does, whose image gradio would forget while it waits.
+QUIET = {"api_visibility": "private", "show_progress": "minimal", "concurrency_id": "page"}
+CLICK, CHANGE = ({"trigger_mode": mode, **QUIET} for mode in ("multiple", "always_last"))
 
 
 def theme() -> gr.Theme:
@@ -45,13 +46,13 @@ def page(session: Session) -> gr.Blocks:
                 with gr.Row(elem_id="controls"):
                     controls = _controls(session)
                 results = gr.HTML(elem_id="results", js_on_load=CLICKED, apply_default_css=False)
-        choice.click(handlers.chosen, None, query, **QUIET)
-        results.click(handlers.hit, None, query, **QUIET)
-        dropped.upload(handlers.dropped, dropped, query, **QUIET)
-        words.change(handlers.filtered, words, turn, **QUIET)
-        gr.on([words.change, turn.change, query.change], handlers.choice, [words, turn, query], choice, **QUIET)
-        changes = [blocks.load, query.change, *(control.change for control in controls)]
-        gr.on(changes, handlers.ranking, [query, *controls], results, **QUIET)
+        choice.click(handlers.chosen, None, query, **CLICK)
+        results.click(handlers.hit, None, query, **CLICK)
+        dropped.upload(handlers.dropped, dropped, query, **CLICK)
+        words.change(handlers.filtered, words, turn, **CHANGE)
+        gr.on([words.change, turn.change, query.change], handlers.choice, [words, turn, query], choice, **CHANGE)
+        gr.on([blocks.load, query.change], handlers.ranking, [query, *controls], results, **CLICK)
+        gr.on([one.change for one in controls], handlers.ranking, [query, *controls], results, **CHANGE)
     return blocks
 
 
@@ -67,14 +68,14 @@ def _chooser(session: Session) -> tuple[gr.Textbox, gr.Slider, gr.HTML]:
 
 def _controls(session: Session) -> list[gr.components.Component]:
     pack = session.model.pack
-    own, rules = compared_names(pack), list(session.visibilities)
+    own, rules, rule = compared_names(pack), list(session.visibilities), session.visibility
     names = list(dict.fromkeys([*HOLISTIC, *pack.parts, *own]))
     most = min(TOP, max(2, len(session.gallery)))
     return [
         gr.CheckboxGroup(
             names, value=own, label="Compared embeddings", show_select_all=True, elem_id="parts", scale=5, min_width=300
         ),
-        gr.Radio(rules, value=rules[0], label="Visibility", elem_id="visibility", scale=3, min_width=190),
+        gr.Radio(rules, value=rule, label="Visibility", elem_id="visibility", scale=3, min_width=190),
         gr.Radio(list(SHOW), value="attention", label="Show", elem_id="show", scale=2, min_width=190),
         gr.Slider(1, most, min(11, most), step=1, label="Top K", elem_id="top", scale=2, min_width=170),
     ]

@@ -62,8 +62,12 @@ def application(session: Session):
 
     @server.middleware("http")
     async def guarded(request, call_next):
-        asked = request.url.path.partition("/gradio_api/")[2]
-        answer = fastapi.Response(status_code=404) if asked.startswith(REFUSED) else await call_next(request)
+        if request.headers.get("origin") not in (None, f"http://{request.headers['host']}"):
+            answer = fastapi.Response(status_code=403)  # a page of another site that this browser shows
+        elif request.url.path.partition("/gradio_api/")[2].startswith(REFUSED):
+            answer = fastapi.Response(status_code=404)
+        else:
+            answer = await call_next(request)
         answer.headers.update(HEADERS)
         return answer
 

@@ -70,10 +70,15 @@ class Session:
 
     @property
     def visibilities(self) -> dict[str, object]:
-        """The visibility rules to choose from, by their words, the one that the model was measured with first."""
+        """The visibility rules to choose from, by their words."""
         own = self.model.pack.matching.visibility
-        known = VISIBILITY if own in VISIBILITY.values() else {MEASURED: own} | VISIBILITY
-        return dict(sorted(known.items(), key=lambda rule: rule[1] != own))
+        return VISIBILITY if own in VISIBILITY.values() else VISIBILITY | {MEASURED: own}
+
+    @property
+    def visibility(self) -> str:
+        """The word of the rule that the model was measured with."""
+        own = self.model.pack.matching.visibility
+        return next(word for word, rule in self.visibilities.items() if rule == own)
 
     def images_of(self, query: Query) -> ImageSet:
         """Query images or gallery."""

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,6 +38,7 @@ sys.exit(main(sys.argv[1:]))
 """
 ODD = "<b>{{1}}${2}&.jpg"  # a name that is no markup
 DOORS = ("gradio_api/file=", "file=", "gradio_api/file/")
+PAGES = (("", 1), ("", 3), ("/1", 1), ("none", 1))  # part of a name, page
 WAIT = 30_000  # milliseconds
 
 
@@ -54,12 +56,12 @@ class Server:
         assert line.startswith("http://127.0.0.1:"), self.log.read_text()
         self.port = int(re.search(r":(\d+) ", line)[1])
 
-    def get(self, path: str, host: str | None = None) -> tuple[int, bytes]:
+    def get(self, path: str, **headers: str) -> tuple[int, bytes]:
         """Status and body of a request for exactly this path."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.putrequest("GET", path, skip_host=host is not None)
-        if host is not None:
-            connection.putheader("Host", host)
+        connection.putrequest("GET", path, skip_host="Host" in headers)
+        for name, value in headers.items():
+            connection.putheader(name, value)
         connection.endheaders()
         answer = connection.getresponse()
         return answer.status, answer.read()
@@ -179,6 +181,16 @@ def test_queries_are_chosen_by_hand(page, server):
     page.wait_for_function("document.querySelectorAll('#queries button').length == 12", timeout=WAIT)
 
 
+def test_queries_come_in_pages(session, monkeypatch):
+    handlers = pytest.importorskip("reid.browse.handlers")
+    monkeypatch.setattr(handlers, "THUMBNAILS", 4)
+    turned = handlers.Handlers(replace(session, queries=session.gallery))
+    shown = [re.findall(r'data-image="(\d+)"', turned.choice(words, page, turned.first)) for words, page in PAGES]
+    assert shown == [["0", "1", "2", "3"], ["8", "9", "10"], ["1", "10"], []]
+    assert turned.filtered("")["maximum"] == turned.pages("") == 3
+    assert not turned.filtered("/1")["visible"]
+
+
 def test_an_image_is_dropped(page, server, tmp_path):
     copied = tmp_path / "mine.png"
     Image.open(server.photos / "02.jpg").save(copied)
@@ -230,7 +242,8 @@ def test_no_other_file_is_served(server, tmp_path):
     assert server.get("/image/gallery/7")[0] == 404
     os.replace(tmp_path / "kept.jpg", server.photos / names[7])
     assert server.get("/image/gallery/7")[0] == 200
-    assert server.get("/", host="example.org")[0] == 400
+    assert server.get("/", Host="example.org")[0] == 400
+    assert server.get("/", Origin="http://example.org")[0] == 403
 
 
 def test_nothing_leaves_this_machine(page, server):

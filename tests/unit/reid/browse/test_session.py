@@ -1,6 +1,7 @@
 """The page's ranking is that of `reid search`, with what each part says, and what the dataset knows."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -54,12 +55,12 @@ def test_persons_are_told_by_identity_and_camera(session):
     assert {hit.person for hit in unknown.ranking(Query("query", 1), OWN, "off", 11).hits} == {""}
 
 
-def test_the_visibility_that_was_measured_comes_first(session, pack):
-    assert list(session.visibilities) == ["on", "off", "soft"]
+def test_a_visibility_of_the_model_s_own_can_be_chosen(session, pack):
+    assert (list(session.visibilities), session.visibility) == (["on", "off", "soft"], "on")
     rule = PartThresholds(values=dict.fromkeys(PARTS, 0.5))
     matching = pack.matching.model_copy(update={"visibility": rule})
-    other = replace(session, model=type(session.model)(pack=pack.model_copy(update={"matching": matching})))
-    assert list(other.visibilities) == [MEASURED, "on", "off", "soft"]
+    other = replace(session, model=SimpleNamespace(pack=pack.model_copy(update={"matching": matching})))
+    assert (list(other.visibilities), other.visibility) == (["on", "off", "soft", MEASURED], MEASURED)
     assert other.ranking(Query("query", 1), OWN, MEASURED, 3).hits[0].probability is not None
 
 
