@@ -35,6 +35,50 @@ def test_a_missing_compiler_is_named_before_anything_is_installed(tmp_path):
     assert not (tmp_path / "venv").exists()
 
 
+FAKE_PYTHON = """#!/bin/sh
+echo "PATH=$PATH $*" >> "$(dirname "$0")/log"
+[ "$1" != -c ] || { echo key; exit; }
+for word; do [ "$last" != --wheel-dir ] || touch "$word/built.whl"; last=$word; done
+"""
+
+
+def told(folder: Path, **environment: str) -> list[str]:
+    """Every command that `envs/setup` gives the Python of an environment, after the PATH that it has."""
+    (folder / "venv/bin").mkdir(parents=True)
+    (folder / "venv/bin/python").write_text(FAKE_PYTHON)
+    (folder / "venv/bin/python").chmod(0o755)
+    result = set_up(folder, BPBREID_WHEELS=str(folder / "wheels"), BPBREID_CXX="true", **environment)
+    assert result.returncode == 0, result.stderr
+    return (folder / "venv/bin/log").read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("torch", "words"),
+    [
+        ("", "torch torchvision"),
+        ("cpu", "--no-deps --index-url https://download.pytorch.org/whl/cpu torch torchvision"),
+        ("https://example.org/cu126", "--no-deps --index-url https://example.org/cu126 torch torchvision"),
+    ],
+)
+def test_torch_comes_from_pip_s_index_unless_told_otherwise(torch, words, tmp_path):
+    lines = told(tmp_path, TORCH=torch)
+    (line,) = (line for line in lines if line.endswith(" torch torchvision"))
+    assert line.endswith(f"envs/constraints.txt {words}")
+    assert sum("--index-url" in line for line in lines) == bool(torch)
+
+
+def test_an_unknown_build_of_torch_is_refused_before_anything_is_installed(tmp_path):
+    result = set_up(tmp_path, TORCH="rocm")
+    assert result.returncode != 0
+    assert result.stderr.startswith("error: TORCH=rocm: is neither cpu nor the address of an index")
+    assert not (tmp_path / "venv").exists()
+
+
+def test_openpifpaf_is_built_where_torch_finds_ninja(tmp_path):
+    (line,) = (line for line in told(tmp_path) if " -m pip wheel " in line)
+    assert line.startswith(f"PATH={tmp_path}/venv/bin:")
+
+
 @pytest.mark.skipif(not MISSING, reason="Slurm is installed")
 def test_slurm_is_asked_for_by_its_packages_where_it_cannot_be_installed(tmp_path):
     (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
