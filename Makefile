@@ -11,7 +11,7 @@ TABLE ?= demo
 HALF := $(shell echo $$((($(CORES) + 1) / 2)))
 SNAKEMAKE = snakemake --cores $(CORES) --resources gpu=$(if $(filter 0,$(GPUS)),2,$(GPUS)) --set-threads evaluate=$(HALF)
 
-.PHONY: help setup demo seeds story domains report browse test test-slow test-ci test-slurm test-extras faults fuzz lint format bench dag schema clean
+.PHONY: help setup demo seeds story domains report browse test test-slow test-ci test-slurm test-extras test-ends faults fuzz lint format bench dag schema clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -66,6 +66,9 @@ EXTRAS ?= $(basename $(notdir $(wildcard envs/extras/*.txt)))
 test-extras: $(READY) ## the tests against other people's tools, EXTRAS, each in an environment of its own (gigabytes)
 	@failed=; for name in $(EXTRAS); do echo "== $$name"; envs/extra $(VENV) $$name || failed="$$failed $$name"; done; \
 	 [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
+
+test-ends: $(READY) ## a trained model with the oldest and the newest versions that its package allows (gigabytes)
+	@BPBREID_ENDS=.extras python -m pytest -rs -s tests/workflow/test_wheel.py -k ends
 
 KILLS ?= 30
 faults: $(READY) ## KILLS (30) random kill -9, full and read-only disks, damaged states: what a run survives (half an hour)

@@ -1,6 +1,9 @@
 """Errors that a user can fix."""
 
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # envs/build_backend.py reads imports where nothing is installed
+    from pydantic import ValidationError
 
 # Keys of earlier versions, and what they are called now.
 RENAMED = {
@@ -17,7 +20,7 @@ class UserError(Exception):
     """Bad input. The message is one line: the file, key or image, what is wrong with it, and what to do."""
 
 
-def first_problem(error: ValidationError) -> str:
+def first_problem(error: "ValidationError") -> str:
     """The first problem of a wrong configuration on one line, a misspelt key before all others."""
     problems = error.errors()
     problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from artefacts.files import sha256_of
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[__name__.count(".")]  # the folder with the packages, also in a wheel
 OWN_PACKAGES = ("artefacts", "parsing", "reid")
 RECORDED_PACKAGES = (
     "torch", "torchvision", "timm", "openpifpaf-vita", "numpy", "numba", "pillow", "h5py", "accelerate",

@@ -1,8 +1,6 @@
 """What the project says to other programs: console scripts, continuous integration, citation, catalog, hooks."""
 
 import re
-import shutil
-import subprocess
 import sys
 import tomllib
 from importlib.metadata import EntryPoint
@@ -22,7 +20,7 @@ def parsed(file: str) -> dict:
     return yaml.load((PROJECT / file).read_text(), yaml.BaseLoader)
 
 
-@pytest.mark.parametrize("name", ["reid", "parsing"])
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_console_scripts_print_help(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [name, "--help"])
     main = EntryPoint(name, SCRIPTS[name], "console_scripts").load()
@@ -30,18 +28,6 @@ def test_console_scripts_print_help(name, monkeypatch, capsys):
         main()
     assert end.value.code == 0
     assert capsys.readouterr().out.startswith(f"usage: {name} ")
-
-
-@pytest.mark.slow
-def test_installing_the_project_brings_its_console_scripts(tmp_path):
-    for name in ("artefacts", "parsing", "reid"):
-        shutil.copytree(PROJECT / name, tmp_path / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(PROJECT / name, tmp_path / "source")
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--prefix", tmp_path / "installed"]
-    subprocess.run([sys.executable, "-m", "pip", "install", *options, tmp_path / "source"], check=True)
-    assert {path.name for path in (tmp_path / "installed/bin").iterdir()} == set(SCRIPTS)
-    assert list((tmp_path / "installed").rglob("reid/report/published.json"))
 
 
 def test_continuous_integration_runs_what_ci_run_runs():

@@ -1,0 +1,129 @@
+"""The wheel: what `pip install .` brings into other people's environments, at both ends of the versions it allows."""
+
+import ast
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import venv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import reid
+from tests.packs import write
+
+PROJECT = Path(__file__).resolve().parents[2]
+METADATA = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+ENDS = os.environ.get("BPBREID_ENDS")  # a folder for the environments `low` and `high`: kept, used if they are there
+OURS = "import sys; assert not {'artefacts', 'parsing', 'tests'} & set(sys.modules)"
+MINIMAL = ("pandas", "pyarrow", "scipy", "accelerate", "matplotlib", "snakemake")  # what using a model must not need
+
+
+def backend():
+    specification = importlib.util.spec_from_file_location("build_backend", PROJECT / "envs/build_backend.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def imported(source: Path) -> set[str]:
+    """Names of modules that a file imports; of `from a import b`, a."""
+    found = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+    return found
+
+
+def test_a_wheel_has_all_that_reid_imports_inside_it(tmp_path):
+    backend().write_tree(tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["reid"]
+    for path in tmp_path.rglob("*.py"):
+        for name in imported(path):
+            assert name.split(".")[0] not in ("artefacts", "parsing", "tests", "envs"), f"{path}: {name}"
+            if name.startswith("reid."):
+                file = tmp_path.joinpath(*name.split("."))
+                assert file.with_suffix(".py").exists() or (file / "__init__.py").exists(), f"{path}: {name}"
+    assert not list(tmp_path.rglob("pifpaf")), "the AGPL's openpifpaf is no business of a trained model"
+
+
+def installed(python: str | Path, folder: Path) -> Path:
+    """Folder with the wheel's packages. It is built where nothing but setuptools can be imported."""
+    (folder / "wheels").mkdir(parents=True)
+    block = "".join(f"sys.modules[{name!r}] = None; " for name in ("pydantic", "numpy", "torch"))
+    code = f"import sys; {block}import build_backend; build_backend.build_wheel(sys.argv[1])"
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "envs")}
+    subprocess.run([sys.executable, "-c", code, folder / "wheels"], env=environment, check=True, capture_output=True)
+    (wheel,) = (folder / "wheels").glob("*.whl")
+    options = ["--quiet", "--no-deps", "--no-index", "--disable-pip-version-check", "--target", folder / "site"]
+    subprocess.run([python, "-m", "pip", "install", *options, wheel], check=True)
+    return folder / "site"
+
+
+def used(python: str | Path, site: Path, pack: Path, folder: Path) -> np.ndarray:
+    """Embeddings of some images, after `reid embed`, `search` and `compare` have run with what is in `site`."""
+    folder.mkdir()
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (64, 32, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    run = {"cwd": folder, "env": {**os.environ, "PYTHONPATH": str(site)}, "check": True, "text": True}
+    block = "".join(f"sys.modules[{name!r}] = None; " for name in MINIMAL)
+    for words in (
+        f"embed {folder} --model {pack} --output seen.npz",
+        f"embed {folder} --model {pack} --output seen.csv",
+        f"search 0.png --gallery seen.npz --model {pack} --picture found.png",
+        f"compare 0.png 1.png --model {pack}",
+    ):
+        code = f"import sys; {block}from reid.__main__ import main; assert not main(); {OURS}"
+        subprocess.run([python, "-c", code, *words.split()], **run, stdout=subprocess.DEVNULL)
+    code = (
+        "import reid, PIL, numpy, torch; print(reid.__file__, torch.__version__, numpy.__version__, PIL.__version__); "
+        f"{OURS}"
+    )
+    said = subprocess.run([python, "-c", code], **run, stdout=subprocess.PIPE).stdout
+    assert said.startswith(f"{site}{os.sep}reid"), said
+    print(said)
+    with np.load(folder / "seen.npz") as file:
+        return file["embeddings"]
+
+
+@pytest.mark.slow
+def test_commands_work_from_the_wheel(config, tmp_path):
+    site = installed(sys.executable, tmp_path)
+    assert {path.name for path in (site / "bin").iterdir()} == set(METADATA["scripts"])
+    (described,) = site.glob("*.dist-info")
+    assert {path.name for path in site.iterdir()} == {"reid", "bin", described.name}
+    assert (described / "top_level.txt").read_text().split() == ["reid"]
+    assert (site / "reid/report/published.json").exists()
+    pack = write(tmp_path / "pack", config)
+    seen = used(sys.executable, site, pack, tmp_path / "images")
+    expected = reid.load(pack, "cpu").embed(sorted((tmp_path / "images").glob("[0-9].png")))
+    np.testing.assert_allclose(seen, expected.embeddings, atol=1e-5)
+
+
+def requirements(end: str) -> list[str]:
+    """What an environment at an end of the ranges holds: the lower bounds exactly, or the newest of all."""
+    return [re.sub(">=.*", "", one) if end == "high" else one.replace(">=", "==") for one in METADATA["dependencies"]]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not ENDS, reason="make test-ends makes environments of several gigabytes")
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_the_ends_of_the_ranges_give_the_same_features(end, config, tmp_path):
+    folder = Path(ENDS).absolute() / end
+    python = folder / "bin/python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements(end)], check=True)
+    site = installed(python, tmp_path)
+    pack = write(tmp_path / "pack", config)
+    seen = used(python, site, pack, tmp_path / "images")
+    expected = reid.load(pack, "cpu").embed(sorted((tmp_path / "images").glob("[0-9].png")))
+    np.testing.assert_allclose(seen, expected.embeddings, atol=1e-4)
