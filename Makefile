@@ -43,7 +43,7 @@ story: $(READY) ## the paper's Tables 2 and 4 on more rendered people, three see
 	@$(SNAKEMAKE) --configfile benchmarks/street.yaml -- results/tables/street.md
 	@for table in story story_losses street; do echo; cat results/tables/$$table.md; done
 
-domains: $(READY) ## trained on each of three rendered domains and on all, searched in each (half an hour on two cores)
+domains: $(READY) ## trained on each of three rendered domains and on all, searched in each (20 minutes on two cores)
 	@$(SNAKEMAKE) --configfile benchmarks/domains.yaml -- results/tables/domains.md
 	@echo; cat results/tables/domains.md
 

@@ -113,11 +113,12 @@ def test_what_cannot_be_searched_is_told_on_one_line(workflow, target, says):
 
 
 @pytest.mark.slow
-def test_the_rendered_domains_are_six_trainings(workflow):
+def test_the_rendered_domains_are_four_trainings_and_two_more(workflow):
     write(workflow.folder / "cross.yaml", (PROJECT / "benchmarks/domains.yaml").read_text())
-    plan = workflow.planned(*options("results/tables/domains.md"))
+    plan = workflow.planned(*options("results/tables/domains.md", "results/tables/domains_more.md"))
     assert len([job for job in plan.jobs if job.startswith("Training")]) == 6
     assert len([job for job in plan.jobs if job.startswith("Embedding")]) == 18
+    assert len([job for job in plan.jobs if job.startswith("Writing table")]) == 2
 
 
 @pytest.mark.slow
