@@ -9,6 +9,7 @@ COMMANDS = {
     "search": "search images for those that show the same person as a query",
     "browse": "open a page on this machine to search with",
     "compare": "say how near two images are, part by part, and how likely the same person",
+    "export": "write a model pack as one file for other programs: ONNX, torch.export, OpenVINO",
     "pack": "write a finished run's model as a pack, without Snakemake",
     "show": "draw labels, attention, visibility and ranking of any image of a finished run",
     "import-official": "bring a checkpoint that the authors released into our format",

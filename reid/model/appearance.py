@@ -106,7 +106,7 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx, level: Tensor, matrix: Tensor) -> tuple[Float[Tensor, "N M h_b w_b"], Tensor]:
         ctx.save_for_backward(level, matrix)
-        product = torch.bmm(matrix.expand(len(level), -1, -1), level.flatten(2))
+        product = torch.bmm(matrix.expand(level.shape[0], -1, -1), level.flatten(2))
         return product.unflatten(2, level.shape[2:]), level
 
     @staticmethod

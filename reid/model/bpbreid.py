@@ -86,7 +86,7 @@ class BPBReID(nn.Module):
             return scores, attention_maps(scores)
         if self.attention == "labels":
             return None, confidence_maps(confidences, features.grid)
-        return None, stripe_maps(self.parts, features.grid, features.device).expand(len(features), -1, -1, -1)
+        return None, stripe_maps(self.parts, features.grid, features.device).expand(features.levels[0].shape[0], -1, -1, -1)
 
     def _heads(self, features: AppearanceMap, confidences: Tensor | None) -> Output:
         scores, attention = self._attend(features, confidences)
@@ -156,7 +156,7 @@ class IdentityHead(nn.Module):
 
     def forward(self, features: Float[Tensor, "N D"]) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N I"]]:
         necked = self.norm(features.contiguous())  # on a CPU, the gradient of a slice takes 30 times as long
-        return necked, necked.new_empty(len(necked), 0) if self.classifier is None else self.classifier(necked)
+        return necked, necked.new_empty(necked.shape[0], 0) if self.classifier is None else self.classifier(necked)
 
 
 def _apply_head(head: nn.Module, embedding: Tensor) -> tuple[Tensor, Tensor]:
