@@ -12,7 +12,7 @@ from reid.search.extractor import load
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="PACK", help="folder of a model pack, or owner/name on the hub")
-    parser.add_argument("--output", type=Path, required=True, help="output: .onnx, .pt2 (torch.export), .xml (OpenVINO)")
+    parser.add_argument("--output", type=Path, required=True, help="output: .onnx, .pt2 (torch), .xml (OpenVINO)")
     parser.add_argument(
         "--for", dest="purpose", choices=list(INPUTS), default="images",
         help="what it takes: images of any size, RGB uint8 (the default); tensors of the network's size, normalised; "

@@ -25,7 +25,7 @@ def write_exported(path: Path, network: BPBReID, pack: Pack, purpose: Purpose) -
 
 
 def described(graph: Graph, purpose: Purpose) -> dict[str, str]:
-    """What a file says of itself: its `input`, names of its `outputs` and of the P embeddings `compared`, the `pack`."""
+    """What a file says of itself: `input`, names of its `outputs` and of the P embeddings `compared`, the `pack`."""
     given, pack = graph.given, graph.pack
     size = "any size" if given.any_size else "{} x {} (height x width)".format(*pack.preprocessing.size)
     scale = "uint8 0..255" if given.pixels else "float32, normalised" if given.normalised else "float32 0..1"

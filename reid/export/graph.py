@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -95,13 +95,13 @@ class Graph(nn.Module):
         return tuple(found[name] for name in self.given.outputs)
 
     def prepared(self, images: Tensor) -> Float[Tensor, "N 3 h w"]:
-        """The network's input; pixels are rounded once they are resized, as those of files are."""
+        """The network's input."""
         if self.given.normalised:
             return images
         if self.given.any_size:
-            images = resized_to(images.float(), self.pack.preprocessing.size)
+            images = resized_to(images.float(), self.pack.preprocessing.size, rounded=self.given.pixels)
         if self.given.pixels:
-            images = images.round() / 255
+            images = images / 255
         return (images - self.mean) / self.std
 
     def _compared(self, parts: Float[Tensor, "N K"]) -> Float[Tensor, "N P"]:

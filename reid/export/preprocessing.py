@@ -5,14 +5,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def resized_to(images: Float[Tensor, "N C H W"], size: tuple[int, int]) -> Float[Tensor, "N C h w"]:
+def resized_to(images: Float[Tensor, "N C H W"], size: tuple[int, int], rounded: bool) -> Float[Tensor, "N C h w"]:
     """Images of any H and W at `size` (height, width): bilinear, antialiased where they shrink.
 
-    Two products with matrices that the graph makes of H and W: not all runtimes' own resizing is antialiased. Equal to
-    torch's within rounding, as `reid.data.images.resized` is, which embedding uses.
+    Two products with matrices that the graph makes of H and W: not all runtimes' own resizing is antialiased. With
+    `rounded`, pixels 0..255 are whole numbers after each, halves rounded up, as in `reid.data.images.resized`.
     """
     rows, columns = (_shares(images.shape[axis], size[axis - 2], images.device) for axis in (2, 3))
-    return rows @ images @ columns.transpose(0, 1)
+    lines = images @ columns.transpose(0, 1)
+    if rounded:
+        return (rows @ (lines + 0.5).floor() + 0.5).floor()
+    return rows @ lines
 
 
 def _shares(pixels: int, wanted: int, device: torch.device) -> Float[Tensor, "wanted pixels"]:

@@ -86,7 +86,8 @@ class BPBReID(nn.Module):
             return scores, attention_maps(scores)
         if self.attention == "labels":
             return None, confidence_maps(confidences, features.grid)
-        return None, stripe_maps(self.parts, features.grid, features.device).expand(features.levels[0].shape[0], -1, -1, -1)
+        images = features.levels[0].shape[0]  # not len, which would fix their number in an exported graph
+        return None, stripe_maps(self.parts, features.grid, features.device).expand(images, -1, -1, -1)
 
     def _heads(self, features: AppearanceMap, confidences: Tensor | None) -> Output:
         scores, attention = self._attend(features, confidences)

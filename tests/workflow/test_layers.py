@@ -20,7 +20,7 @@ LAYERS = (
     "training embeddings",
     "evaluation",
     "search",
-    "report adapters",
+    "report export adapters",
     "browse",
     "stages",
     "commands",

@@ -1,0 +1,118 @@
+"""Exported files compute what torch does, in their own runtimes; needs the extra `export`."""
+
+import json
+import re
+import shlex
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reid.__main__ import main
+from reid.checkpoints.pack import pack_of
+from reid.checkpoints.pack_format import Pack
+from reid.embeddings.inference import folded
+from reid.export.files import write_exported
+from reid.export.graph import Graph
+from reid.search.extractor import load
+from tests.conftest import PROJECT
+from tests.packs import trained, write
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra export: pip install 'bpbreid[export]'")
+openvino = pytest.importorskip("openvino", reason="needs the extra export: pip install 'bpbreid[export]'")
+pytest.importorskip("onnxscript", reason="needs the extra export: pip install 'bpbreid[export]'")
+pytestmark = pytest.mark.slow
+
+NETWORKS = {
+    "resnet50": {"name": "resnet50", "levels": (4,), "last_stride": 1},
+    "resnet50_ibn": {"name": "resnet50", "levels": (4,), "last_stride": 1, "ibn": "a"},
+    "hrnet": {"name": "hrnet_w18_small", "levels": (1, 2, 3, 4)},
+    "mobilenetv2": {"name": "mobilenetv2_100", "levels": (4,)},
+    "swin": {"name": "swin_tiny_patch4_window7_224", "levels": (3,)},
+}
+OTHER = (5, 3, 77, 60)  # other images, and other sizes, than it was traced with
+
+
+def packed(config, network: str):
+    known, settings = trained(config, "small", **NETWORKS[network])
+    matching = config.matchings["default"]
+    pack = pack_of(known, settings, matching, name="people/small", seed=1, trained={}, provenance=known.provenance)
+    known.network.backbone.network = folded(known.network.backbone.network)
+    return known.network, pack
+
+
+def apart(found, wanted) -> float:
+    """The largest difference, relative to the length of an embedding."""
+    length = np.linalg.norm(wanted, axis=-1).max() if wanted.ndim > 2 else 1.0
+    return float(np.abs(found.astype(np.float32) - wanted).max() / length)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_onnxruntime_gives_what_torch_gives(tmp_path, config, network):
+    model, pack = packed(config, network)
+    path = tmp_path / "model.onnx"
+    write_exported(path, model, pack, "images")
+    session = onnxruntime.InferenceSession(path)
+    images = torch.randint(0, 256, OTHER, dtype=torch.uint8, generator=torch.manual_seed(0))
+    with torch.no_grad():
+        wanted = [value.float().numpy() for value in Graph(model, pack, "images")(images)]
+    for found, want in zip(session.run(None, {"images": images.numpy()}), wanted, strict=True):
+        assert apart(found, want) < 1e-4, f"onnxruntime {version('onnxruntime')}"
+
+
+def test_an_onnx_file_says_what_it_takes_and_gives(tmp_path, config):
+    model, pack = packed(config, "mobilenetv2")
+    write_exported(tmp_path / "model.onnx", model, pack, "images")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    assert session.get_inputs()[0].shape == ["batch", 3, "height", "width"]
+    told = session.get_modelmeta().custom_metadata_map
+    assert told["input"] == "images [N, 3, H, W], RGB, any size, uint8 0..255"
+    assert told["compared"].split(",") == ["foreground", *pack.parts]
+    assert [output.name for output in session.get_outputs()] == told["outputs"].split(",")
+    assert Pack.model_validate_json(told["pack"]) == pack
+
+
+@pytest.mark.parametrize("network", ["mobilenetv2", "swin"])
+def test_openvino_gives_what_torch_gives(tmp_path, config, network):
+    model, pack = packed(config, network)
+    write_exported(tmp_path / "model.xml", model, pack, "images")
+    compiled = openvino.compile_model(tmp_path / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    images = torch.randint(0, 256, OTHER, dtype=torch.uint8, generator=torch.manual_seed(0))
+    with torch.no_grad():
+        wanted = Graph(model, pack, "images")(images)
+    found = compiled(images.numpy())
+    for name, want in zip(("features", "visibility", "scores", "flat"), wanted, strict=True):
+        assert apart(found[name], want.float().numpy()) < 1e-4, f"openvino {openvino.__version__}"
+    told = openvino.Core().read_model(tmp_path / "model.xml").get_rt_info(["bpbreid", "pack"])
+    assert Pack.model_validate_json(told.astype(str)) == pack
+
+
+def test_torch_loads_its_own_without_our_code(tmp_path, config):
+    model, pack = packed(config, "mobilenetv2")
+    write_exported(tmp_path / "model.pt2", model, pack, "tensors")
+    told = {"pack": ""}
+    program = torch.export.load(tmp_path / "model.pt2", extra_files=told)
+    assert Pack.model_validate_json(told["pack"]) == pack
+    images = torch.randn(4, 3, *pack.preprocessing.size)
+    with torch.no_grad():
+        for found, want in zip(program.module()(images), Graph(model, pack, "tensors")(images), strict=True):
+            assert apart(found.float().numpy(), want.float().numpy()) < 1e-5
+
+
+def test_every_line_of_the_docs_runs(tmp_path, config, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "results/synthetic/small/pack", config)
+    text = (PROJECT / "docs/use.md").read_text().replace("\\\n", " ")
+    lines = re.findall(r"^reid (export .*)$", text, re.MULTILINE)
+    for line in lines:
+        assert main(shlex.split(line)) == 0, capsys.readouterr().err
+    assert {Path(line.split("--output ")[1].split()[0]).suffix for line in lines} == {".onnx", ".pt2", ".xml"}
+    block = next(code for code in re.findall(r"^```py\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    photograph = torch.randint(0, 256, (1, 3, 200, 90), dtype=torch.uint8)
+    known = {"images": photograph.numpy()}
+    exec(block, known)
+    wanted = load("results/synthetic/small/pack", "cpu").embed(photograph)
+    assert np.abs(known["flat"] - wanted.flat()).max() < 5e-3
+    assert json.loads(known["told"]["pack"])["name"] == "people/small"

@@ -1,0 +1,74 @@
+"""An exported file as the ReID model of Ultralytics' tracker; needs it (make test-extras EXTRAS=ultralytics)."""
+
+from importlib.metadata import version
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("ultralytics", reason="needs ultralytics: make test-extras EXTRAS=ultralytics")
+pytest.importorskip("onnxscript", reason="needs the extra export: make test-extras EXTRAS=ultralytics")
+
+from ultralytics.engine.results import Boxes
+from ultralytics.trackers.bot_sort import BOTSORT
+from ultralytics.trackers.utils.reid import ReID
+from ultralytics.utils import YAML, IterableSimpleNamespace
+from ultralytics.utils.checks import check_yaml
+
+from reid.__main__ import main
+from reid.adapters.boxes import cropped
+from reid.search.extractor import load
+from tests.packs import write
+from tests.tracking import DEMO, switches, tracked
+from tests.video import draw_video
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory, config):
+    return DEMO if DEMO.exists() else write(tmp_path_factory.mktemp("pack"), config)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory, pack):
+    path = tmp_path_factory.mktemp("exported") / "model.onnx"
+    assert main(["export", str(pack), "--output", str(path), "--for", "ultralytics"]) == 0
+    return path
+
+
+def test_its_encoder_gives_nearly_our_vectors(pack, file):
+    """Not quite: it cuts a little more than the box, and makes squares of 224 pixels of the crops first."""
+    video, encoder = draw_video(frames=12), ReID(str(file), device="cpu")
+    frame, boxes = video.frames[6], video.boxes[6]
+    sides = boxes[:, 2:] - boxes[:, :2]
+    found = encoder(np.ascontiguousarray(frame[:, :, ::-1]), np.concatenate([boxes[:, :2] + sides / 2, sides], axis=1))
+    wide = [(left - 5, top - 5, right + 5, bottom + 5) for left, top, right, bottom in boxes * 1.0]
+    wanted = load(pack, "cpu").embed([cropped(frame, box) for box in wide]).flat()
+    alike = (np.stack(found) * wanted).sum(axis=1)
+    assert np.allclose(np.linalg.norm(np.stack(found), axis=1), 1, atol=1e-4)
+    assert alike.min() > 0.85, f"ultralytics {version('ultralytics')}: {alike}"
+
+
+def test_its_tracker_takes_the_file(file, capsys):
+    video = draw_video()
+    models = {"motion": {}, "file": {"with_reid": True, "model": str(file)}}
+    found = {name: run(video, given) for name, given in models.items()}
+    with capsys.disabled():
+        numbers = {name: switches(one) for name, one in found.items()}
+        print(f"\nultralytics {version('ultralytics')}, BoT-SORT, identity switches:", numbers)
+    assert sum(map(len, found["file"])) > 0.8 * sum(map(len, video.boxes))
+    assert found["file"] != found["motion"]
+
+
+def run(video, changes: dict) -> list[dict[int, int]]:
+    settings = YAML.load(check_yaml("botsort.yaml")) | {"gmc_method": "none", "device": "cpu"}
+    settings |= {"proximity_thresh": 0.0} | changes  # people are found again wherever they come out
+    tracker = BOTSORT(IterableSimpleNamespace(**settings))
+
+    def update(boxes, frame):
+        rows = np.concatenate([boxes, np.tile([0.9, 0], (len(boxes), 1))], axis=1).astype(np.float32)
+        found = tracker.update(Boxes(torch.from_numpy(rows), frame.shape[:2]).cpu().numpy(), frame)
+        return [(row[4], int(row[7])) for row in np.asarray(found).reshape(-1, 8)]
+
+    return tracked(video, update)
