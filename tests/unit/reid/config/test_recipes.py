@@ -1,0 +1,40 @@
+"""Recipe strong, and the table that says what it is made of."""
+
+import yaml
+
+from artefacts.config import overlaid
+from reid.config.root import Config, load
+from tests.configuration import PROJECT, all_content
+
+
+def ingredients() -> Config:
+    changes = yaml.safe_load((PROJECT / "benchmarks/ingredients.yaml").read_text())
+    return load(overlaid(all_content(), changes))
+
+
+def differences(one: object, other: object, where: str = "") -> set[str]:
+    """The keys, joined by dots, under which two nested dicts differ."""
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return set() if one == other else {where.lstrip(".")}
+    return {found for key in one for found in differences(one[key], other[key], f"{where}.{key}")}
+
+
+def test_strong_changes_what_is_documented_and_no_more(config):
+    changed = {"recipe", "matching", "extra_matchings", "augmentation.occlusion"}
+    for plain in ("resnet50", "hrnet", "small"):
+        entries = (config.model(name).model_dump(mode="json") for name in (plain, f"{plain}_strong"))
+        assert differences(*entries) == changed
+    assert config.matchings["unit"].normalise
+    assert config.matchings["unit"].visibility is True
+
+
+def test_each_ingredient_of_the_table_is_one_change():
+    config = ingredients()
+    plain = config.model("small").model_dump(mode="json")
+    for row in config.tables["ingredients"].rows:
+        if row["label"].startswith("+ "):
+            changes = differences(plain, config.model(row["model"]).model_dump(mode="json"))
+            changes -= {"training.weight_decay"} if "training.optimizer" in changes else set()
+            changes -= {"head.reduction"} if "head.part_reduction" in changes else set()
+            assert len(changes) + (row["matching"] != "default") == 1, row["label"]
+        assert row["group"] == ["occluded", "whole"]
