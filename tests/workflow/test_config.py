@@ -65,7 +65,7 @@ def refusal(path: str, value: object) -> str:
         ),
         ("models/small/also", ["each"], "models.small: also: is called extra_matchings now; rename the key"),
         ("models/bot_small/after_bnneck", [], "models.bot_small: after_bnneck: is called use_bnneck_for now"),
-        ("recipes/official/extends", "paper2", "recipes.official.extends: 'paper2' is not one of paper, official, strong"),
+        ("recipes/official/extends", "paper2", "recipes.official.extends: 'paper2' is not one of paper, official, st"),
         ("recipes/paper/loss/margins", 0.3, "models.resnet50: loss.margins: unknown key"),
         ("recipes/paper/training/learning_rate", "3e-4", "models.resnet50: training.learning_rate: Input should be"),
         ("models/small/extends", "bot_small", "models.small: `extends` goes round in a circle"),

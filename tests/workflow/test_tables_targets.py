@@ -138,6 +138,13 @@ def test_visibility_in_training_is_part_of_the_training(workflow):
 
 
 @pytest.mark.slow
+def test_the_ingredients_are_54_trainings(workflow):
+    write(workflow.folder / "ingredients.yaml", (PROJECT / "benchmarks/ingredients.yaml").read_text())
+    plan = workflow.planned("--configfile", "ingredients.yaml", "--", "results/tables/ingredients.md")
+    assert len([job for job in plan.jobs if job.startswith("Training")]) == 54
+
+
+@pytest.mark.slow
 def test_the_story_is_45_trainings(workflow):
     write(workflow.folder / "story.yaml", (PROJECT / "benchmarks/story.yaml").read_text())
     targets = ("results/tables/story.md", "results/tables/story_losses.md")

@@ -32,7 +32,7 @@ def test_each_ingredient_of_the_table_is_one_change():
     config = ingredients()
     plain = config.model("small").model_dump(mode="json")
     for row in config.tables["ingredients"].rows:
-        if row["label"].startswith("+ "):
+        if row["label"].startswith("with "):
             changes = differences(plain, config.model(row["model"]).model_dump(mode="json"))
             changes -= {"training.weight_decay"} if "training.optimizer" in changes else set()
             changes -= {"head.reduction"} if "head.part_reduction" in changes else set()
