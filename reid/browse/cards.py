@@ -10,7 +10,9 @@ from artefacts.images import read_rgb
 from reid.browse.images import ImageSet
 from reid.browse.pictures import attention_maps, image_of, map_tile, picture, thumbnail
 from reid.browse.session import Hit, PartResult, Query, Ranking, Session
+from reid.checkpoints.pack_format import Calibration
 from reid.report.figures.ranking_sheet import colours_of
+from reid.search.calibration import false_match_rate
 from reid.search.features import Features
 
 PERSON = {
@@ -42,11 +44,11 @@ def message(text: str) -> str:
 def heading(session: Session) -> str:
     """The model, the gallery, and what colours and numbers mean."""
     pack = session.model.pack
-    calibrated = "" if pack.calibration is None else f", calibrated on {escape(pack.calibration.dataset)}"
+    on = pack.calibration and escape(pack.calibration.dataset)
+    calibrated = f"<span>%: probability of the same person at even odds, calibrated on {on}</span>" if on else ""
     return (
-        f'<div class="heading"><span><b>{escape(pack.name)}</b>: {len(session.gallery):,} gallery images{calibrated}'
-        "</span>"
-        "<span>distances (Eq. 9): the mean over the embeddings visible in both</span>"
+        f'<div class="heading"><span><b>{escape(pack.name)}</b>: {len(session.gallery):,} gallery images</span>'
+        f"<span>distances (Eq. 9): the mean over the embeddings visible in both</span>{calibrated}"
         '<span class="key compared">visible in both</span><span class="key hidden">not compared</span>'
         f"{_known(session)}</div>"
     )
@@ -88,7 +90,7 @@ def _query_card(session: Session, query: Query, found: Ranking, overlay: bool) -
 def _card(gallery: ImageSet, place: int, hit: Hit, overlay: bool) -> str:
     features, number = gallery.features, hit.image
     distance = "nothing visible in both" if hit.distance is None else f"{hit.distance:.3f}"
-    likely = "" if hit.probability is None else f'<span class="likely">{hit.probability:.0%} same person</span>'
+    likely = _likely(gallery.features.pack.calibration, hit)
     person = f'<span class="person">{PERSON[hit.person]}</span>' if hit.person else ""
     head = f'<header><b>{place}</b><span class="distance">{distance}</span>{likely}{person}</header>'
     rows = (_row(features, number, part.name, part.distance is not None, _said(part)) for part in hit.parts)
@@ -99,6 +101,15 @@ def _card(gallery: ImageSet, place: int, hit: Hit, overlay: bool) -> str:
     title = f"{key}{_who(gallery, number)}"
     use = f'<button data-image="{number}" title="search with this image">search with this</button>'
     return f'<article class="card {hit.person or "unknown"}">{head}{body}{_footer(title, use)}</article>'
+
+
+def _likely(calibration: Calibration | None, hit: Hit) -> str:
+    """How likely the same person is, if that is known; on hovering, the false match rate of so short a distance."""
+    if hit.probability is None or calibration is None:
+        return ""
+    rate = None if hit.distance is None else false_match_rate(calibration, hit.distance)
+    words = f"within the threshold at a false match rate of {rate}" if rate else "beyond all thresholds"
+    return f'<span class="likely" title="{words}">{hit.probability:.0%}</span>'
 
 
 def _footer(title: str, use: str = "") -> str:

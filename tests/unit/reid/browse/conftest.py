@@ -14,7 +14,7 @@ from reid.checkpoints.pack_format import Calibration
 from reid.search.features import Features
 from tests.packs import PARTS, trained
 
-KNOTS = {"dataset": "people", "thresholds": {}, "distances": [0.0, 9.0], "probabilities": [1.0, 0.0]}
+KNOTS = {"dataset": "people", "thresholds": {"1e-2": 9.0}, "distances": [0.0, 9.0], "probabilities": [1.0, 0.0]}
 
 
 @pytest.fixture(scope="session")
