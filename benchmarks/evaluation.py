@@ -29,7 +29,7 @@ from tabulate import tabulate
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from artefacts.files import write_json  # noqa: E402
+from benchmarks.report import missed, write_report  # noqa: E402
 from reid.config.root import Matching  # noqa: E402
 from reid.embeddings.store import Split, reading, writing  # noqa: E402
 
@@ -57,10 +57,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(Path(folder), arguments.growth)
     table = [dict(zip(("what", "theirs", "ours", "ratio", "target"), row, strict=True)) for row in rows]
-    write_json(arguments.report, table)
+    write_report(arguments.report, table)
     print(tabulate(table, headers="keys", tablefmt="github", floatfmt=".3g"))
-    missed = [row["what"] for row in table if row["target"] and row["ratio"] < row["target"]]
-    sys.exit(f"under target: {'; '.join(missed)}" if missed else 0)
+    under = missed(table)
+    sys.exit(f"under target: {'; '.join(under)}" if under else 0)
 
 
 def measure(folder: Path, growth: list[int]) -> list[tuple]:

@@ -36,9 +36,9 @@ sys.path.insert(0, str(PROJECT))
 import openpifpaf  # noqa: E402
 
 from artefacts.command import run  # noqa: E402
-from artefacts.files import write_json  # noqa: E402
 from artefacts.manifest import Source, read_sources  # noqa: E402
 from artefacts.processor import has_bfloat16  # noqa: E402
+from benchmarks.report import missed, write_report  # noqa: E402
 from parsing.config import Checkpoint  # noqa: E402
 from parsing.labels.label_maps import MaskMaker  # noqa: E402
 from parsing.pifpaf import network as pifpaf  # noqa: E402
@@ -73,10 +73,10 @@ def main() -> None:
         sources = draw(Path(folder) / "images", config, arguments.images)
         rows = [*speed(Path(folder), sources, config, arguments.turns), *storage(Path(folder), sources, config)]
     table = [dict(zip(("what", "theirs", "ours", "ratio", "target"), row, strict=True)) for row in rows]
-    write_json(arguments.report, table)
+    write_report(arguments.report, table)
     print(tabulate(table, headers="keys", tablefmt="github", floatfmt=".3g"))
-    missed = [row["what"] for row in table if row["target"] and row["ratio"] < row["target"]]
-    sys.exit(f"under target: {'; '.join(missed)}" if missed else 0)
+    under = missed(table)
+    sys.exit(f"under target: {'; '.join(under)}" if under else 0)
 
 
 def draw(folder: Path, config: Config, count: int) -> list[Source]:
