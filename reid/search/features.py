@@ -1,6 +1,6 @@
 """What a model makes of images, held in memory: compared by Eq. 9, searched, or flattened for tools without parts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -100,12 +100,42 @@ class Features:
         likely = None if calibration is None else probabilities(calibration, nearest.distances)
         return Hits(self.names, gallery.names, nearest.images, nearest.distances, likely)
 
+    def tracks(self, ids: Sequence[Hashable]) -> "Features":
+        """One row a track, in the order in which tracks begin: the mean of each embedding over the track's images.
+
+        `ids` [N] says whose each image is; `names` become these. An image weighs by how strongly it shows an embedding
+        (`scores`), and not at all where it does not, unless no image of the track does. A track shows what any of its
+        images shows, as strongly as the one that shows it best. Raises ValueError for another number of ids.
+        """
+        if len(ids) != len(self):
+            raise ValueError(f"{len(ids)} ids for {len(self)} images; give one an image")
+        numbers = {one: number for number, one in enumerate(dict.fromkeys(ids))}
+        track, images = np.array([numbers[one] for one in ids], int), np.ones((len(self), 1, 1, 1), np.float32)
+
+        def over_tracks(operation: np.ufunc, values: np.ndarray) -> np.ndarray:
+            result = np.zeros((len(numbers), *values.shape[1:]), values.dtype)
+            operation.at(result, track, values)
+            return result
+
+        visible = over_tracks(np.logical_or, self.visible)
+        used = self.visible | ~visible[track]
+        weights = np.where(used, np.maximum(self.scores, 1e-6), 0)[:, :, None]
+        attention = over_tracks(np.add, self.attention.astype(np.float32)) / over_tracks(np.add, images)
+        return replace(
+            self,
+            names=[str(one) for one in numbers],
+            embeddings=over_tracks(np.add, self.embeddings * weights) / over_tracks(np.add, weights),
+            visible=visible,
+            scores=over_tracks(np.maximum, np.where(used, self.scores, 0)),
+            attention=attention.round().astype(np.uint8),
+        )
+
     def flat(self) -> np.ndarray:
         """One vector [N, P x D] of unit length an image, for tools that know no parts.
 
         The inner product of two is the mean cosine of the mutually visible embeddings times the share of what both
-        show: the geometric mean of its shares of what each shows. An approximation of Eq. 9, whose loss in a ranking
-        has not been measured.
+        show: the geometric mean of its shares of what each shows. An approximation of Eq. 9; docs/use.md says what it
+        loses in a ranking (benchmarks/features.py).
         """
         sides = [normalised(self._side(columns)) for columns in self.columns.values()]
         weights = compared(_Split(self), self.pack.matching, self.embedding_names).weights

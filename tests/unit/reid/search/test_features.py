@@ -81,6 +81,27 @@ def test_flat_vectors_multiply_to_the_mean_cosine_of_what_both_show(pack):
     np.testing.assert_allclose(np.linalg.norm(query.flat(), axis=1), 1, atol=1e-5)
 
 
+def test_a_track_is_the_mean_of_what_its_images_show(pack):
+    seen, ids = fabricated(pack, 1, 9), ["b", "a", "b", "c", "a", "b", "c", "c", "b"]
+    seen.visible[[1, 4], 4] = False  # no image of a track shows it
+    tracks = seen.tracks(ids)
+    assert tracks.names == ["b", "a", "c"]
+    for row, name in enumerate(tracks.names):
+        images = [number for number, one in enumerate(ids) if one == name]
+        for embedding in range(len(PARTS) + 2):
+            shown = [number for number in images if seen.visible[number, embedding]]
+            used = shown or images
+            total = sum(seen.scores[number, embedding] * seen.embeddings[number, embedding] for number in used)
+            mean = total / sum(seen.scores[number, embedding] for number in used)
+            np.testing.assert_allclose(tracks.embeddings[row, embedding], mean, rtol=1e-4, atol=1e-5)
+            assert tracks.visible[row, embedding] == bool(shown)
+            assert tracks.scores[row, embedding] == max(seen.scores[number, embedding] for number in used)
+    np.testing.assert_allclose(seen.tracks(range(9)).embeddings, seen.embeddings, rtol=1e-5)
+    assert seen[:0].tracks([]).embeddings.shape == seen[:0].embeddings.shape
+    with pytest.raises(ValueError, match="2 ids for 9 images"):
+        seen.tracks(["a", "b"])
+
+
 def test_features_of_two_models_are_not_compared(pack):
     other = pack.model_copy(update={"provenance": {"another": 1}})
     with pytest.raises(UserError, match="embed both by one model"):
