@@ -11,4 +11,4 @@ def needed(module: str) -> ModuleType:
     try:
         return import_module(module)
     except ImportError as error:
-        raise UserError(f"{module}: cannot be imported ({error}); install it: pip install 'bpbreid[export]'") from None
+        raise UserError(f"{module}: cannot be imported ({error}); install it: pip install '.[export]'") from None

@@ -51,7 +51,7 @@ def test_its_file_gives_our_vectors(pack, file, frame):
 
 
 def test_its_tracker_takes_a_pack_and_its_file(pack, file, capsys):
-    video = draw_video()
+    video = draw_video(frames=60)
     models = {"pack": {"reid_model": Counted(pack)}, "file": {"reid_weights": file}}
     models["motion"] = {"use_embeddings": False}
     far = {"proximity_thresh": 1.0, "use_cmc": False}  # people are found again wherever they come out

@@ -20,9 +20,9 @@ from reid.search.extractor import load
 from tests.conftest import PROJECT
 from tests.packs import trained, write
 
-onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra export: pip install 'bpbreid[export]'")
-openvino = pytest.importorskip("openvino", reason="needs the extra export: pip install 'bpbreid[export]'")
-pytest.importorskip("onnxscript", reason="needs the extra export: pip install 'bpbreid[export]'")
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra export: pip install '.[export]'")
+openvino = pytest.importorskip("openvino", reason="needs the extra export: pip install '.[export]'")
+pytest.importorskip("onnxscript", reason="needs the extra export: pip install '.[export]'")
 pytestmark = pytest.mark.slow
 
 NETWORKS = {

@@ -51,7 +51,7 @@ def test_its_encoder_gives_nearly_our_vectors(pack, file):
 
 
 def test_its_tracker_takes_the_file(file, capsys):
-    video = draw_video()
+    video = draw_video(frames=60)
     models = {"motion": {}, "file": {"with_reid": True, "model": str(file)}}
     found = {name: run(video, given) for name, given in models.items()}
     with capsys.disabled():
