@@ -101,7 +101,10 @@ def test_commands_work_from_the_wheel(config, tmp_path):
     (described,) = site.glob("*.dist-info")
     assert {path.name for path in site.iterdir()} == {"reid", "bin", described.name}
     assert (described / "top_level.txt").read_text().split() == ["reid"]
-    assert (site / "reid/report/published.json").exists()
+    data = [path.relative_to(PROJECT) for path in (PROJECT / "reid").rglob("*.*") if path.suffix != ".py"]
+    data = [path for path in data if "__pycache__" not in path.parts]
+    assert Path("reid/report/published.json") in data
+    assert not [path for path in data if not (site / path).exists()], "missing in package-data of pyproject.toml"
     pack = write(tmp_path / "pack", config)
     seen = used(sys.executable, site, pack, tmp_path / "images")
     expected = reid.load(pack, "cpu").embed(sorted((tmp_path / "images").glob("[0-9].png")))
