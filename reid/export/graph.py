@@ -35,7 +35,7 @@ class Input(NamedTuple):
 class ByName(nn.Module):
     """What an nn.ModuleDict holds, under numbers: exporters write code in which `global` is no attribute's name."""
 
-    def __init__(self, modules: nn.ModuleDict) -> None:
+    def __init__(self, modules: "nn.ModuleDict | ByName") -> None:
         super().__init__()
         self.names, self.kept = list(modules), nn.ModuleList(modules.values())
 
@@ -44,6 +44,9 @@ class ByName(nn.Module):
 
     def __getitem__(self, name: str) -> nn.Module:
         return self.kept[self.names.index(name)]
+
+    def values(self) -> Iterator[nn.Module]:
+        return iter(self.kept)
 
     def items(self) -> Iterator[tuple[str, nn.Module]]:
         return zip(self.names, self.kept, strict=True)
