@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+HALF = 0.5 + 2**-10  # so that halves are rounded up whatever the last bits of a runtime's sums
+
 
 def resized_to(images: Float[Tensor, "N C H W"], size: tuple[int, int], rounded: bool) -> Float[Tensor, "N C h w"]:
     """Images of any H and W at `size` (height, width): bilinear, antialiased where they shrink.
@@ -14,7 +16,7 @@ def resized_to(images: Float[Tensor, "N C H W"], size: tuple[int, int], rounded:
     rows, columns = (_shares(images.shape[axis], size[axis - 2], images.device) for axis in (2, 3))
     lines = images @ columns.transpose(0, 1)
     if rounded:
-        return (rows @ (lines + 0.5).floor() + 0.5).floor()
+        return (rows @ (lines + HALF).floor() + HALF).floor()
     return rows @ lines
 
 
