@@ -15,7 +15,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from setuptools import build_meta
+from setuptools.build_meta import (
+    build_editable,
+    build_sdist,
+    get_requires_for_build_editable,
+    get_requires_for_build_sdist,
+    get_requires_for_build_wheel,
+    prepare_metadata_for_build_editable,
+)
 
+__all__ = [
+    "build_editable",
+    "build_sdist",
+    "build_wheel",
+    "get_requires_for_build_editable",
+    "get_requires_for_build_sdist",
+    "get_requires_for_build_wheel",
+    "prepare_metadata_for_build_editable",
+]
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED = "reid._shared"
 IMPORT = re.compile(r"^([ \t]*(?:from|import) )(artefacts|parsing)\b", re.MULTILINE)

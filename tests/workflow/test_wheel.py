@@ -54,6 +54,14 @@ def test_a_wheel_has_all_that_reid_imports_inside_it(tmp_path):
     assert not list(tmp_path.rglob("pifpaf")), "the AGPL's openpifpaf is no business of a trained model"
 
 
+def test_an_editable_install_is_that_of_setuptools():
+    """pip falls back to nothing where a backend lacks one of these."""
+    from setuptools import build_meta
+
+    hooks = ("build_editable", "prepare_metadata_for_build_editable", "get_requires_for_build_editable", "build_sdist")
+    assert all(getattr(backend(), hook) is getattr(build_meta, hook) for hook in hooks)
+
+
 def installed(python: str | Path, folder: Path) -> Path:
     """Folder with the wheel's packages. It is built where nothing but setuptools can be imported."""
     (folder / "wheels").mkdir(parents=True)
