@@ -6,6 +6,7 @@ from artefacts.command import run
 
 COMMANDS = {
     "embed": "embed images with a model pack; of a folder that grew, only the new ones",
+    "index": "build an index of features, by which a large gallery is searched fast",
     "search": "search images for those that show the same person as a query",
     "browse": "open a page on this machine to search with",
     "compare": "say how near two images are, part by part, and how likely the same person",

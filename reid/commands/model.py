@@ -39,9 +39,10 @@ def require_readable(features: Features) -> Features:
     return features
 
 
-def read_gallery(path: Path, model: Extractor) -> Features:
-    """Features of a file that `reid embed` wrote. Raises UserError if they are of another model."""
-    gallery = read_features(path).features
+def read_gallery(path: Path, model: Extractor, mapped: bool = False) -> Features:
+    """Features of a file that `reid embed` wrote, which stay there if `mapped`. Raises UserError if they are of another
+    model."""
+    gallery = read_features(path, mapped).features
     if not gallery.pack.embeds_as(model.pack):
         raise UserError(
             f"{path}: holds features of another model than {model.pack.name} (of {gallery.pack.name}); "

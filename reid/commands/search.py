@@ -10,6 +10,7 @@ import numpy as np
 from tabulate import tabulate
 
 from artefacts import rows
+from artefacts.errors import UserError
 from artefacts.files import replacing
 from reid.checkpoints.pack_format import Pack
 from reid.commands.finished_run import known_name
@@ -19,14 +20,20 @@ from reid.report.figures.search_sheet import search_sheet
 from reid.search.calibration import RATES, threshold
 from reid.search.choice import VISIBILITY, chosen_pack
 from reid.search.extractor import Extractor
-from reid.search.features import Features, Hits
+from reid.search.features import Features, Hits, joined
 from reid.search.files import images_in
 from reid.search.incremental import embedded
+from reid.search.index_file import read_index
+from reid.search.indexed_gallery import IndexedGallery
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("queries", nargs="+", metavar="QUERY", help="image, or folder of images")
-    parser.add_argument("--gallery", type=Path, required=True, help="folder of images, or .npz of reid embed")
+    parser.add_argument(
+        "--gallery", type=Path, nargs="+", required=True, help="folders of images, or .npz of reid embed"
+    )
+    parser.add_argument("--index", type=Path, nargs="+", help="of reid index, of these .npz: finds candidates")
+    parser.add_argument("--candidates", type=_count, help="of each index, for a query (10 x top, 100 at least)")
     add_model(parser)
     parser.add_argument("--top", type=_count, default=10, help="images a query (10)")
     parser.add_argument("--parts", help="compare these embeddings only, such as legs,torso")
@@ -41,13 +48,13 @@ def run(arguments: argparse.Namespace) -> None:
         rows.require_ending(arguments.output, rows.ENDINGS)
     if arguments.picture:
         rows.require_ending(arguments.picture, [".png"])
+    candidates = _candidates(arguments)
     paths = images_in(arguments.queries)
     model = load_pack(arguments)
     pack = changed(model.pack, arguments.parts, arguments.visibility)
     limit = threshold(pack, arguments.max_false_match) if arguments.max_false_match else np.inf
     queries = replace(require_readable(model.embed(paths)), pack=pack)
-    gallery = replace(_gallery(arguments.gallery, model), pack=pack)
-    found = queries.search(gallery, arguments.top)
+    gallery, found = _found(queries, arguments, model, candidates)
     hits = list(near_enough(hit_rows(queries, gallery, found), limit))
     for name in sorted(set(queries.names) - {hit["query"] for hit in hits}):
         print(f"{name}: no image within {limit:.4f}", file=sys.stderr)
@@ -64,6 +71,31 @@ def _count(word: str) -> int:
     if not word.isdigit() or int(word) < 1:
         raise argparse.ArgumentTypeError(f"{word!r} is no number of images, 1 or more")
     return int(word)
+
+
+def _candidates(arguments: argparse.Namespace) -> int:
+    """How many each index gives. Raises UserError for numbers and galleries that no index can be used with."""
+    if arguments.candidates and not arguments.index:
+        raise UserError("--candidates: are what --index gives; name one, or leave them out")
+    for path in arguments.gallery if arguments.index else ():
+        if path.is_dir():
+            raise UserError(f"{path}: is a folder, but --index is of features; name the .npz that it was made of")
+    candidates = arguments.candidates or max(100, 10 * arguments.top)
+    if candidates < arguments.top:
+        raise UserError(f"--candidates: {candidates} are fewer than --top {arguments.top}; ask for more")
+    return candidates
+
+
+def _found(
+    queries: Features, arguments: argparse.Namespace, model: Extractor, candidates: int
+) -> tuple[Features, Hits]:
+    """What is nearest to the queries, and the features among which it is numbered."""
+    if arguments.index:
+        indices = {path: read_index(path, model.pack) for path in arguments.index}
+        galleries = {path: read_gallery(path, model, mapped=True) for path in arguments.gallery}
+        return IndexedGallery(galleries, indices).search(queries, arguments.top, candidates)
+    gallery = replace(joined([_gallery(path, model) for path in arguments.gallery]), pack=queries.pack)
+    return gallery, queries.search(gallery, arguments.top)
 
 
 def _gallery(path: Path, model: Extractor) -> Features:

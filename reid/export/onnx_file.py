@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from artefacts.extras import needed
 from artefacts.files import replacing, sha256_of, write_text
 from reid.checkpoints.pack_format import Pack
-from reid.export.extras import needed
 from reid.export.graph import Graph
 from reid.export.program import Run, traced
 
@@ -24,7 +24,7 @@ AXES = {0: "batch", 2: "height", 3: "width"}
 
 def converted(graph: Graph) -> "ModelProto":
     """The graph in ONNX, with its axes named."""
-    needed("onnxscript")
+    needed("onnxscript", "export")
     with contextlib.redirect_stdout(io.StringIO()):  # it tells of its steps
         made = torch.onnx.export(
             traced(graph), dynamo=True, opset_version=OPSET, input_names=["images"], output_names=graph.given.outputs
@@ -42,7 +42,7 @@ def converted(graph: Graph) -> "ModelProto":
 
 def session(model: "ModelProto | Path", threads: int = 0) -> "InferenceSession":
     """A session on the CPU; 0 threads are all."""
-    onnxruntime = needed("onnxruntime")
+    onnxruntime = needed("onnxruntime", "export")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     given = str(model) if isinstance(model, Path) else model.SerializeToString()
@@ -57,7 +57,7 @@ def runner(model: "ModelProto | Path", threads: int = 0) -> Run:
 
 def write(path: Path, model: "ModelProto", told: dict[str, str]) -> None:
     """Write the model with what is told of it in its metadata."""
-    needed("onnx").helper.set_model_props(model, told)
+    needed("onnx", "export").helper.set_model_props(model, told)
     with replacing(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
 

@@ -4,6 +4,8 @@ It holds the arrays of `Features`, the images' `names`, the `sha256` of each fil
 Nothing in it is unpickled, so that a file from a stranger runs no code.
 """
 
+import hashlib
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -40,11 +42,16 @@ def write_features(path: Path, features: Features, sha256: Sequence[str]) -> Non
         np.savez(file, pack=np.array(features.pack.model_dump_json()), **arrays)
 
 
-def read_features(path: Path) -> KeptFeatures:
-    """The features in a file. Raises UserError if there is none, or if it holds anything else."""
+def read_features(path: Path, mapped: bool = False) -> KeptFeatures:
+    """The features in a file. Raises UserError if there is none, or if it holds anything else.
+
+    If `mapped`, arrays stay in the file, and only what is used of them is read; their checksums are not.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
-            content = {name: file[name] for name in (*ARRAYS, "names", "sha256", "pack")}
+            large = ARRAYS if mapped else ()
+            content = {name: file[name] for name in (*ARRAYS, "names", "sha256", "pack") if name not in large}
+        content |= {name: _mapped(path, name) for name in large}
         pack = Pack.model_validate_json(str(content.pop("pack")))
         kept = _checked(pack, content)
     except FileNotFoundError:
@@ -57,6 +64,38 @@ def read_features(path: Path) -> KeptFeatures:
             f"{path}: is damaged, or no file of features ({reason}); remove it and embed the images again"
         ) from None
     return kept
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of what a file of features says it holds: name, size and CRC-32 of each array, which its end tells.
+
+    So that it is as fast for a million images as for one. Raises UserError if it is no such file.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            told = sorted((one.filename, one.file_size, one.CRC) for one in file.infolist())
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: is no file of features ({error}); make it by reid embed") from None
+    return hashlib.sha256(repr(told).encode()).hexdigest()
+
+
+def _mapped(path: Path, name: str) -> np.ndarray:
+    """An array of a file of features that stays there. Raises ValueError if it is packed or of another type."""
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo(f"{name}.npy")
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} is compressed")
+    with open(path, "rb") as file:
+        file.seek(member.header_offset + 26)  # of a ZIP file's local header: lengths of the name and of what is extra
+        file.seek(sum(np.frombuffer(file.read(4), "<u2").tolist()), 1)
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, kind = read(file)
+        if kind != ARRAYS[name][0] or fortran:
+            raise ValueError(f"{name} is of {kind}")
+        if not np.prod(shape):
+            return np.zeros(shape, kind)
+        return np.memmap(file, kind, "r", file.tell(), shape)
 
 
 def _checked(pack: Pack, content: dict[str, np.ndarray]) -> KeptFeatures:

@@ -92,13 +92,23 @@ class Features:
         compared embedding is visible in both images. Raises UserError where `other` is of another model."""
         return self._between(other, part).matrix()
 
-    def search(self, gallery: "Features", top: int = 10) -> Hits:
-        """The `top` nearest images of `gallery` for each of these; of equals, the one earlier in the gallery."""
-        nearest = Nearest(len(self), min(top, len(gallery)))
-        self._between(gallery).stream(nearest.add, None)
+    def search(self, gallery: "Features", top: int = 10, among: np.ndarray | None = None) -> Hits:
+        """The `top` nearest images of `gallery` for each of these; of equals, the one earlier in the gallery.
+
+        `among` [N, c] are the only ones to be compared with each, by their numbers.
+        """
+        if among is None:
+            nearest = Nearest(len(self), min(top, len(gallery)))
+            self._between(gallery).stream(nearest.add, None)
+            images, distances = nearest.images, nearest.distances
+        else:
+            queries = np.repeat(np.arange(len(self)), among.shape[1])
+            distances = self._between(gallery).pairs(queries, among.ravel()).reshape(among.shape)
+            order = np.lexsort((among, distances))[:, :top]
+            images, distances = (np.take_along_axis(values, order, axis=1) for values in (among, distances))
         calibration = self.pack.calibration
-        likely = None if calibration is None else probabilities(calibration, nearest.distances)
-        return Hits(self.names, gallery.names, nearest.images, nearest.distances, likely)
+        likely = None if calibration is None else probabilities(calibration, distances)
+        return Hits(self.names, gallery.names, images, distances, likely)
 
     def tracks(self, ids: Sequence[Hashable]) -> "Features":
         """One row a track, in the order in which tracks begin: the mean of each embedding over the track's images.
@@ -161,6 +171,8 @@ class Features:
 def joined(parts: Sequence[Features]) -> Features:
     """Several batches or folders of one model as one."""
     first = parts[0]
+    if len(parts) == 1:
+        return first
     arrays = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("embeddings", "visible", "scores", "attention")

@@ -6,28 +6,11 @@ import numpy as np
 import pytest
 
 from artefacts.errors import UserError
-from reid.checkpoints.pack import pack_of
 from reid.checkpoints.pack_format import Calibration
 from reid.search.calibration import probabilities
-from reid.search.features import Features, joined
-from tests.packs import PARTS, trained
-
-
-@pytest.fixture(scope="module")
-def pack(config):
-    known, settings = trained(config)
-    matching = config.matchings["default"]
-    return pack_of(known, settings, matching, name="people/small", seed=1, trained={}, provenance={})
-
-
-def fabricated(pack, seed: int, images: int) -> Features:
-    rng = np.random.default_rng(seed)
-    visible = rng.random((images, len(PARTS) + 2)) < 0.5
-    visible[:, :2] = True
-    embeddings = rng.normal(size=(images, len(PARTS) + 2, 8)).astype(np.float32)
-    names = [f"{seed}/{number}.jpg" for number in range(images)]
-    attention = np.zeros((images, len(PARTS) + 1, 4, 2), np.uint8)
-    return Features(pack, names, embeddings, visible, rng.random(visible.shape).astype(np.float32), attention)
+from reid.search.features import joined
+from tests.packs import PARTS
+from tests.unit.reid.search.conftest import fabricated
 
 
 def test_distances_are_equation_9(pack):

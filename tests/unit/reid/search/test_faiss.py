@@ -1,0 +1,133 @@
+"""Galleries searched by FAISS's candidates; needs faiss-cpu (make test-extras EXTRAS=faiss)."""
+
+import json
+import re
+import shlex
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from artefacts.errors import UserError
+from reid import load
+from reid.__main__ import main
+from reid.checkpoints.pack_format import Pack
+from reid.search.feature_file import digest_of, read_features
+from reid.search.features import Features
+from reid.search.index import IndexedFile, built
+from reid.search.index_file import read_index, write_index
+from reid.search.indexed_gallery import IndexedGallery
+from tests.conftest import PROJECT
+from tests.packs import PARTS, write
+from tests.unit.reid.search.conftest import fabricated, kept
+
+faiss = pytest.importorskip("faiss", reason="needs faiss-cpu: make test-extras EXTRAS=faiss")
+pytestmark = pytest.mark.slow
+PEOPLE = 300
+
+
+def crowd(pack: Pack, seed: int, images: int) -> Features:
+    """Images of people who look as their first embeddings do; the same people for every seed."""
+    looks = np.random.default_rng(0).normal(size=(PEOPLE, len(PARTS) + 2, 8))
+    features, rng = fabricated(pack, seed, images), np.random.default_rng(seed)
+    near = looks[rng.integers(PEOPLE, size=images)] + 0.5 * features.embeddings
+    visible = features.scores > 0.2
+    visible[:, :2] = True
+    return replace(features, embeddings=near.astype(np.float32), visible=visible)
+
+
+def indexed(paths, lists=None):
+    features = {path: read_features(path, mapped=True).features for path in paths}
+    files = [IndexedFile(path=str(path), digest=digest_of(path), images=len(of)) for path, of in features.items()]
+    return features, built(list(features.values()), files, lists)
+
+
+@pytest.mark.parametrize("lists", [None, 40])
+def test_with_all_candidates_the_ranking_is_exact(pack, tmp_path, lists):
+    path = kept(tmp_path / "g.npz", crowd(pack, 2, 2000))
+    features, index = indexed([path], lists)
+    write_index(tmp_path / "g.faiss", index)
+    again = read_index(tmp_path / "g.faiss", pack)
+    assert type(again.vectors) is (faiss.IndexIVFScalarQuantizer if lists else faiss.IndexFlatIP)
+    query = crowd(pack, 1, 20)
+    _, hits = IndexedGallery(features, {path: again}).search(query, 15, 2000)
+    exact = query.search(features[path], 15)
+    np.testing.assert_array_equal(np.array(hits.gallery)[hits.images], np.array(exact.gallery)[exact.images])
+    np.testing.assert_array_equal(hits.distances, exact.distances)
+
+
+def test_candidates_hold_what_is_nearest(pack, tmp_path):
+    paths = [kept(tmp_path / f"{seed}.npz", crowd(pack, seed, 3000)) for seed in (2, 3)]
+    query = crowd(pack, 1, 100)
+    features, one = indexed(paths, 100)
+    shards = {path: indexed([path], 60)[1] for path in paths}
+    distances = np.concatenate([query.distances(of) for of in features.values()], axis=1)
+    names = np.array([name for of in features.values() for name in of.names])
+    nearest = names[np.argsort(distances, axis=1, kind="stable")[:, :10]]
+    for indices in ({paths[0]: one}, shards):
+        recall = []
+        for count in (10, 200):
+            _, hits = IndexedGallery(features, indices).search(query, 10, count)
+            found = np.array(hits.gallery)[hits.images]
+            recall.append(np.mean([np.isin(a, b) for a, b in zip(nearest, found, strict=True)]))
+        assert recall[0] < recall[1]
+        assert recall[1] > 0.85
+    same = indexed(paths, 100)[1]
+    np.testing.assert_array_equal(faiss.serialize_index(same.vectors), faiss.serialize_index(one.vectors))
+
+
+def test_a_wrong_file_is_one_line(pack, tmp_path):
+    path = kept(tmp_path / "g.npz", crowd(pack, 2, 200))
+    write_index(tmp_path / "g.faiss", indexed([path])[1])
+    whole = (tmp_path / "g.faiss").read_bytes()
+    wrong = tmp_path / "wrong.faiss"
+    faiss.write_index(faiss.IndexFlatIP(4), str(wrong))
+    foreign = wrong.read_bytes()
+    place = whole.rindex(b'"format":1')
+    for content, says in (
+        (foreign, "is no index of reid index"),
+        (b"", "is no index of reid index"),
+        (whole[:-9], "is no index of reid index"),
+        (whole[5000:], "is damaged; build it again: reid index .*g.npz --output GALLERY.faiss"),
+        (b"x" + whole[1:], "is damaged; build it again"),
+        (whole[:place] + b'"format":2' + whole[place + 10 :], "is no index of reid index of this version"),
+    ):
+        wrong.write_bytes(content)
+        with pytest.raises(UserError, match=rf"wrong.faiss: {says}"):
+            read_index(wrong, pack)
+    with pytest.raises(UserError, match=r"none.faiss: no such file; build it: reid index FEATURES.npz"):
+        read_index(tmp_path / "none.faiss", pack)
+    other = pack.model_copy(update={"name": "people/other", "provenance": {"another": 1}})
+    with pytest.raises(UserError, match=r"g.faiss: is of another model than people/other \(of people/small\)"):
+        read_index(tmp_path / "g.faiss", other)
+
+
+def test_what_faiss_cannot_read_is_one_line(pack, tmp_path, monkeypatch):
+    path = kept(tmp_path / "g.npz", crowd(pack, 2, 200))
+    index = indexed([path])[1]
+    monkeypatch.setattr(faiss, "write_index", lambda _, name: Path(name).write_bytes(b"IxFI" + bytes(3)))
+    write_index(tmp_path / "g.faiss", index)
+    with pytest.raises(UserError, match=r"g.faiss: is damaged \(.*\); build it again"):
+        read_index(tmp_path / "g.faiss", pack)
+
+
+def test_the_lines_of_the_docs_run(people, config, tmp_path, monkeypatch, capsys):
+    section = (PROJECT / "docs/use.md").read_text().split("### Large galleries")[1].split("\n### ")[0]
+    model = write(tmp_path / "results/synthetic/small/pack", config)
+    monkeypatch.chdir(tmp_path)
+    images = sorted(people.root.rglob("*.jpg"))[:9]
+    shutil.copy(images[0], "query.jpg")
+    for number, shard in enumerate((images[1:5], images[5:9]), 1):
+        (tmp_path / f"shard{number}").mkdir()
+        for image in shard:
+            shutil.copy(image, f"shard{number}")
+    lines = "".join(re.findall(r"^```bash\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)).replace("\\\n", " ")
+    for line in lines.splitlines():
+        program, *words = shlex.split(line)
+        extra = ["--output", "hits.json"] if words[0] == "search" else []
+        assert (program, main([*words, *extra])) == ("reid", 0), capsys.readouterr().err
+    hits = json.loads((tmp_path / "hits.json").read_text())
+    query, gallery = (load(model, "cpu").embed(paths) for paths in (images[:1], images[1:]))
+    assert [hit["distance"] for hit in hits] == pytest.approx(np.sort(query.distances(gallery)[0]).tolist(), abs=1e-3)
