@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--gallery", type=Path, nargs="+", required=True, help="folders of images, or .npz of reid embed"
     )
     parser.add_argument("--index", type=Path, nargs="+", help="of reid index, of these .npz: finds candidates")
-    parser.add_argument("--candidates", type=_count, help="of each index, for a query (10 x top, 100 at least)")
+    parser.add_argument("--candidates", type=_count, help="of each index, for a query (10 x top, 1000 at least)")
     add_model(parser)
     parser.add_argument("--top", type=_count, default=10, help="images a query (10)")
     parser.add_argument("--parts", help="compare these embeddings only, such as legs,torso")
@@ -80,7 +80,7 @@ def _candidates(arguments: argparse.Namespace) -> int:
     for path in arguments.gallery if arguments.index else ():
         if path.is_dir():
             raise UserError(f"{path}: is a folder, but --index is of features; name the .npz that it was made of")
-    candidates = arguments.candidates or max(100, 10 * arguments.top)
+    candidates = arguments.candidates or max(1000, 10 * arguments.top)
     if candidates < arguments.top:
         raise UserError(f"--candidates: {candidates} are fewer than --top {arguments.top}; ask for more")
     return candidates
