@@ -28,6 +28,7 @@ from tabulate import tabulate
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
+from artefacts.errors import UserError  # noqa: E402
 from artefacts.extras import needed  # noqa: E402
 from benchmarks.evaluation import alone  # noqa: E402
 from benchmarks.report import missed, write_report  # noqa: E402
@@ -54,7 +55,10 @@ def main() -> None:
     if arguments.way:
         sys.stdout.write(" ".join(map(str, WAYS[arguments.way](arguments.file))))
         return
-    needed("faiss", "faiss")
+    try:
+        needed("faiss", "faiss")
+    except UserError as error:
+        sys.exit(f"error: {error}")
     with tempfile.TemporaryDirectory() as folder:
         table = [row for images in arguments.images for row in measure(Path(folder) / str(images))]
     write_report(arguments.report, table, **{"faiss-cpu": version("faiss-cpu")})
@@ -74,8 +78,8 @@ def measure(folder: Path) -> list[dict]:
         ("building the index, CPU s", None, build["cpu_s"]),
         ("building the index, MB", None, build["peak_mb"]),
         ("the index, MB on disk", None, (folder / "gallery.faiss").stat().st_size / 1e6),
-        ("100 queries with start and reading, CPU s", exact["cpu_s"], few["cpu_s"]),
-        ("100 queries, MB", exact["peak_mb"], few["peak_mb"]),
+        ("100 queries of 1000 candidates with start and reading, CPU s", exact["cpu_s"], many["cpu_s"]),
+        ("100 queries of 1000 candidates, MB", exact["peak_mb"], many["peak_mb"]),
     ]
     for count, spent in ((100, few), (1000, many)):
         rows.append((f"{count} candidates, ms a query", *(float(one["output"][0]) for one in (exact, spent))))
