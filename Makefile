@@ -53,9 +53,9 @@ test: $(READY) ## the fast tests
 test-slow: $(READY) ## the slow tests, the whole workflow among them; lists how long each took
 	@python -m pytest -m slow --durations=0 --durations-min=5
 
-test-ci: $(READY) ## the slow tests that .ci/run has time for: all but those of Slurm, which they would have to install
+test-ci: $(READY) ## the slow tests that .ci/run has time for: all but Slurm's, which need it installed, and a matrix of trainings
 	@OMP_NUM_THREADS=1 python -m pytest -n $(CORES) --dist worksteal -m slow --durations=20 \
-		--ignore tests/workflow/test_slurm.py
+		--ignore tests/workflow/test_slurm.py --deselect tests/workflow/test_combination.py::test_from_drawn_people_to_the_matrix
 
 test-slurm: $(READY) ## the demo as jobs of a real Slurm, which it installs (Debian, as root), starts and stops
 	@envs/slurm

@@ -21,7 +21,7 @@ import pytest
             marks=pytest.mark.slow,
         ),
         pytest.param("shards: 2", "shards: two", "labels.shards: Input should be a valid int", marks=pytest.mark.slow),
-        pytest.param("extends: small", "extends: tiny", "models.bot_small.extends: 'tiny'", marks=pytest.mark.slow),
+        pytest.param("extends: small", "extends: tiny", "models.small_strong.extends: 'tiny'", marks=pytest.mark.slow),
     ],
 )
 def test_a_wrong_key_is_named_on_one_line(workflow, old, new, named):

@@ -17,7 +17,7 @@ FIGURES = (
     "synthetic/parsing/five.qc.png",
     *(f"synthetic/{model}/{name}" for model in ("small", "bot_small") for name in ("training.svg", "ranking.png")),
     "synthetic/small/attention.png",
-    *(f"tables/demo.{kind}" for kind in ("cmc.svg", "parts.svg")),
+    *(f"tables/demo.{kind}" for kind in ("cmc.svg", "parts.svg", "reliability.svg")),
 )
 DATA = ("synthetic/protocol.md", "tables/demo.csv", "synthetic/parsing/five.qc.json", "synthetic/parsing/five.qc.csv")
 PAGES = ("tables/demo.html", "tables/demo.account.html")

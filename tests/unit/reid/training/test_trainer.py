@@ -62,7 +62,8 @@ def write_gradients(arguments: argparse.Namespace) -> int:
 
 def first_gradients(people, entry, folder) -> dict[str, torch.Tensor]:
     chosen = options(people, entry, folder) | {"model": folder / "gradients.pt", "threads": 2, "profile": None}
-    arguments = argparse.Namespace(**chosen | {"config": json.dumps(chosen["config"])})
+    files = {name: [chosen[name]] for name in ("manifest", "labels") if name in chosen}  # of one dataset
+    arguments = argparse.Namespace(**chosen | files | {"config": json.dumps(chosen["config"])})
     run_in_processes(write_gradients, arguments, entry["training"].get("processes", 1))
     return torch.load(folder / "gradients.pt", weights_only=True)
 
