@@ -11,7 +11,7 @@ TABLE ?= demo
 HALF := $(shell echo $$((($(CORES) + 1) / 2)))
 SNAKEMAKE = snakemake --cores $(CORES) --resources gpu=$(if $(filter 0,$(GPUS)),2,$(GPUS)) --set-threads evaluate=$(HALF)
 
-.PHONY: help setup demo seeds story domains report browse test test-slow test-ci test-slurm test-extras test-ends faults fuzz lint format bench speed-docs dag schema clean
+.PHONY: help setup demo seeds story domains report browse test test-slow test-ci test-slurm test-extras test-ends faults fuzz lint format bench bench-gpu speed-docs dag schema clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -92,8 +92,11 @@ format: $(READY) ## bring all files into the style
 
 bench: $(READY) ## measure what the README claims
 	@python -m pip install --quiet --disable-pip-version-check -c envs/constraints.txt -r envs/benchmarks.txt
-	@failed=; for program in $(filter-out benchmarks/attention.py,$(wildcard benchmarks/*.py)); do echo "== $$program"; python $$program || failed="$$failed $$program"; done; \
+	@failed=; for program in $(filter-out benchmarks/attention.py benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do echo "== $$program"; python $$program || failed="$$failed $$program"; done; \
 	 [ -z "$$failed" ] || { echo "under target:$$failed"; exit 1; }
+
+bench-gpu: $(READY) ## labelling, training, embedding, evaluation on this GPU beside the plain way; CPU=1: in small without one
+	@python benchmarks/gpu.py $(if $(CPU),--cpu) $(ARGS)
 
 speed-docs: $(READY) ## write the tables of docs/speed.md from the kept reports; KEEP: reports of make bench to keep first
 	@python -m benchmarks.report $(KEEP)

@@ -111,13 +111,13 @@ def alone(way: str, file: Path, program: str = __file__) -> dict:
     return spent
 
 
-def fabricate(path: Path, gallery: int) -> Path:
+def fabricate(path: Path, gallery: int, queries: int = QUERIES, distractors: int = DISTRACTORS) -> Path:
     """Embeddings of Market-1501's identities; what `gallery` has beyond its size are distractors."""
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((IDENTITIES + 1, len(NAMES), DIMENSION), np.float32)
-    known = min(gallery, GALLERY) - DISTRACTORS
+    known = min(gallery, GALLERY) - distractors
     identities = {
-        "query": np.sort(rng.integers(1, IDENTITIES + 1, QUERIES)),
+        "query": np.sort(rng.integers(1, IDENTITIES + 1, queries)),
         "gallery": np.sort(np.concatenate([np.zeros(gallery - known, int), rng.integers(1, IDENTITIES + 1, known)])),
     }
     with writing(path, NAMES, (1, 1), {}) as writer:
@@ -167,8 +167,8 @@ def products(path: Path) -> list[float]:
     return [spent]
 
 
-def straightforward(path: Path) -> list[float]:
-    """mAP, and CPU seconds of its steps: everything before, distances, argsort, the loop over queries."""
+def straightforward(path: Path, device: str = "cpu") -> list[float]:
+    """mAP, and CPU seconds of its steps: everything before, distances (on `device`), argsort, the loop over queries."""
     import torch
 
     with reading(path) as file:
@@ -178,9 +178,9 @@ def straightforward(path: Path) -> list[float]:
         seen = [torch.from_numpy(side.visibility[:, 1:]) for side in sides]
         who = file.query.identity, file.gallery.identity, file.query.camera, file.gallery.camera
     times = [time.process_time()]
-    distances, by_part = all_distances(*features, *seen)
+    distances, by_part = all_distances(*(values.to(device) for values in (*features, *seen)))
     times.append(time.process_time())
-    order = np.argsort(distances.numpy(), axis=1)
+    order = np.argsort(distances.cpu().numpy(), axis=1)
     times.append(time.process_time())
     precision = walked(order, *who)
     times.append(time.process_time())

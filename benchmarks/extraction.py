@@ -122,28 +122,28 @@ def pretended(settings: ModelInUse) -> BPBReID:
     return network
 
 
-def images(size: tuple[int, int]) -> TestBatch:
-    numbers = torch.arange(IMAGES)
-    pixels = torch.randint(0, 256, (IMAGES, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    return TestBatch(pixels, numbers, numbers, [f"{number}.jpg" for number in range(IMAGES)])
+def images(size: tuple[int, int], count: int = IMAGES) -> TestBatch:
+    numbers = torch.arange(count)
+    pixels = torch.randint(0, 256, (count, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return TestBatch(pixels, numbers, numbers, [f"{number}.jpg" for number in range(count)])
 
 
-def plain(network: BPBReID, settings: ModelInUse) -> Callable[[TestBatch], Split]:
+def plain(network: BPBReID, settings: ModelInUse, device: torch.device = DEVICE) -> Callable[[TestBatch], Split]:
     """The plain eager path."""
-    network.__class__ = Usual
+    network.to(device).__class__ = Usual
 
     @torch.no_grad()
     def embed_batch(batch: TestBatch) -> Split:
-        output = network(normalised(batch.images))
-        seen = torch.ones(IMAGES, 2)
+        output = network(normalised(batch.images.to(device)))
+        seen = torch.ones(len(batch.keys), 2, device=device)
         return Split(
             key=batch.keys,
-            features=compared_features(output, settings.use_bnneck_for).numpy(),
-            visibility=torch.cat([seen.bool(), visible_parts(output.attention, settings.visibility)], 1).numpy(),
-            score=torch.cat([seen, output.attention[:, 1:].amax((2, 3))], 1).numpy(),
+            features=compared_features(output, settings.use_bnneck_for).float().cpu().numpy(),
+            visibility=torch.cat([seen.bool(), visible_parts(output.attention, settings.visibility)], 1).cpu().numpy(),
+            score=torch.cat([seen, output.attention[:, 1:].amax((2, 3))], 1).float().cpu().numpy(),
             identity=batch.identities.numpy(),
             camera=batch.cameras.numpy(),
-            attention=(output.attention * 255).round().byte().numpy(),
+            attention=(output.attention * 255).round().byte().cpu().numpy(),
         )
 
     return embed_batch

@@ -24,8 +24,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # Predictor unpickles whole modules
-
 import numpy as np
 import torch
 from tabulate import tabulate
@@ -67,6 +65,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=12, help="of each path, one after the other")
     parser.add_argument("--report", type=Path, default=PROJECT / "benchmarks/results/labelling.json")
     arguments = parser.parse_args()
+    os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # Predictor unpickles whole modules
     torch.set_num_threads(1)
     config = read_configuration([PROJECT / name for name in CONFIGURATION])
     with tempfile.TemporaryDirectory() as folder:
