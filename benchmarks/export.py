@@ -135,8 +135,9 @@ def must_agree(what: str, eager: Extractor, run: Run) -> None:
 
 
 def megabytes(path: Path) -> float:
-    """Of a file, with the weights that OpenVINO keeps beside it."""
-    return sum(file.stat().st_size for file in {path, path.with_suffix(".bin")} if file.exists()) / 1e6
+    """Of a file, with the weights that OpenVINO keeps next to its own."""
+    files = (path, path.with_suffix(".bin")) if path.suffix == ".xml" else (path,)
+    return sum(file.stat().st_size for file in files) / 1e6
 
 
 def resizing() -> dict[str, tuple[float, int]]:

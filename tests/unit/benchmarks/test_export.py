@@ -49,4 +49,4 @@ def test_each_format_stands_next_to_torch(pack, config, monkeypatch):
         assert row["ratio"] == row["theirs"] / row["ours"]
         if what.endswith("MB"):
             assert row["theirs"] == (pack / "model.safetensors").stat().st_size / 1e6
-            assert row["ratio"] < 1.5  # weights are in every file, or beside it
+            assert 0.5 < row["ratio"] < 1.5  # weights are in every file, once, or next to it
