@@ -95,7 +95,7 @@ bench: $(READY) ## measure what the README claims
 	@failed=; for program in $(filter-out benchmarks/attention.py benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do echo "== $$program"; python $$program || failed="$$failed $$program"; done; \
 	 [ -z "$$failed" ] || { echo "under target:$$failed"; exit 1; }
 
-bench-gpu: $(READY) ## labelling, training, embedding, evaluation on this GPU beside the plain way; CPU=1: in small without one
+bench-gpu: $(READY) ## labelling, training, embedding, evaluation on this GPU next to the plain way; CPU=1: in small without one
 	@python benchmarks/gpu.py $(if $(CPU),--cpu) $(ARGS)
 
 speed-docs: $(READY) ## write the tables of docs/speed.md from the kept reports; KEEP: reports of make bench to keep first

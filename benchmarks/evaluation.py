@@ -16,8 +16,6 @@ under its target; where the products alone leave no room for 50 times, that is 5
 
 import argparse
 import functools
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +28,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
 from benchmarks.report import missed, write_report  # noqa: E402
+from benchmarks.report.process import alone, asked  # noqa: E402
 from reid.config.root import Matching  # noqa: E402
 from reid.embeddings.store import Split, reading, writing  # noqa: E402
 
@@ -47,13 +46,7 @@ DEFAULT = Matching(embeddings=["foreground", "parts"], visibility=True)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--growth", type=int, nargs="*", default=[64_000, 256_000], help="gallery images")
-    parser.add_argument("--report", type=Path, default=PROJECT / "benchmarks/results/evaluation.json")
-    parser.add_argument("--way", choices=sorted(WAYS), help=argparse.SUPPRESS)  # one measured process
-    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.way:
-        print(*WAYS[arguments.way](arguments.file))
-        return
+    arguments = asked(parser, "evaluation", WAYS)
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(Path(folder), arguments.growth)
     table = [dict(zip(("what", "theirs", "ours", "ratio", "target"), row, strict=True)) for row in rows]
@@ -66,12 +59,12 @@ def main() -> None:
 def measure(folder: Path, growth: list[int]) -> list[tuple]:
     """What was compared: theirs, ours, their ratio and its target."""
     market = fabricate(folder / "market.h5", GALLERY)
-    alone("ours", market)  # compiles, where nothing is compiled yet
-    before, whole, after = (alone(way, market) for way in ("ours", "straightforward", "ours"))
+    alone(__file__, "ours", market)  # compiles, where nothing is compiled yet
+    before, whole, after = (alone(__file__, way, market) for way in ("ours", "straightforward", "ours"))
     assert np.isclose(float(before["output"][0]), float(whole["output"][0]), rtol=0, atol=1e-4)
     seconds, held = ((before[key] + after[key]) / 2 for key in ("cpu_s", "peak_mb"))
-    (least,) = map(float, alone("products", market)["output"])
-    counted, sorted_, walked = map(float, alone("rankings", market)["output"])
+    (least,) = map(float, alone(__file__, "products", market)["output"])
+    counted, sorted_, walked = map(float, alone(__file__, "rankings", market)["output"])
     market.unlink()
     rows = [
         ("whole, CPU s", whole["cpu_s"], seconds, min(FASTER, REACHED * whole["cpu_s"] / least)),
@@ -82,33 +75,10 @@ def measure(folder: Path, growth: list[int]) -> list[tuple]:
     ]
     rows = [(what, theirs, ours, theirs / ours, target) for what, theirs, ours, target in rows]
     for gallery in growth:
-        grown = alone("ours", fabricate(folder / "grown.h5", gallery))
+        grown = alone(__file__, "ours", fabricate(folder / "grown.h5", gallery))
         rows.append((f"{gallery} images, CPU s next to Market-1501's", seconds, grown["cpu_s"], None, 0))
         rows.append((f"{gallery} images, MB at most", MOST, grown["peak_mb"], MOST / grown["peak_mb"], 1))
     return rows
-
-
-def alone(way: str, file: Path, program: str = __file__) -> dict:
-    """CPU seconds, wall seconds and peak memory of one way in a process of its own, and what it printed."""
-    words = [sys.executable, program, "--way", way, "--file", str(file)]
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    start = time.perf_counter()
-    with subprocess.Popen(
-        words, env=os.environ | threads, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        output = process.stdout.read().decode().split()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{way} ended with status {process.returncode}; run it by hand: {' '.join(words)}")
-    spent = {
-        "cpu_s": usage.ru_utime + usage.ru_stime,
-        "wall_s": time.perf_counter() - start,
-        "peak_mb": usage.ru_maxrss / 1024,
-        "output": output,
-    }
-    print(f"{way} on {file.stat().st_size / 1e9:.1f} GB: {spent}", flush=True)
-    return spent
 
 
 def fabricate(path: Path, gallery: int, queries: int = QUERIES, distractors: int = DISTRACTORS) -> Path:

@@ -22,19 +22,15 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(PROJECT), str(PROJECT / "benchmarks")]
 
+from benchmarks.report.process import alone, asked  # noqa: E402
+
 TURNS = 5
 FASTER, MEMORY = 1.8, 1.1  # targets: wall time of one thread over that of two; memory of two over that of one
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--report", type=Path, default=PROJECT / "benchmarks/results/evaluation_threads.json")
-    parser.add_argument("--way", choices=sorted(WAYS), help=argparse.SUPPRESS)  # one measured process
-    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.way:
-        print(*WAYS[arguments.way](arguments.file))
-        return
+    arguments = asked(parser, "evaluation_threads", WAYS)
     import evaluation
     from tabulate import tabulate
 
@@ -42,8 +38,8 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         market = evaluation.fabricate(Path(folder) / "market.h5", evaluation.GALLERY)
-        evaluation.alone("ours", market)  # compiles, where nothing is compiled yet
-        found = {way: evaluation.alone(way, market, program=__file__)["output"] for way in WAYS}
+        alone(evaluation.__file__, "ours", market)  # compiles, where nothing is compiled yet
+        found = {way: alone(__file__, way, market)["output"] for way in WAYS}
     steps = dict(zip(found["profile"][::2], map(float, found["profile"][1::2]), strict=True))
     one, two = (float(found[way][0]) for way in ("one", "two"))
     faster = float(found["turns"][0])

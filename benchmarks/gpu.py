@@ -1,4 +1,4 @@
-"""Labelling, training, embedding and evaluation on a GPU, each beside the plain eager way in the same run.
+"""Labelling, training, embedding and evaluation on a GPU, each next to the plain eager way in the same run.
 
 Ours is what the stages do with batches that are loaded; the plain way is what the other programs here compare with, on
 the same device and in the same precision: networks as they are built, in torch's usual layout, parts pooled by a masked

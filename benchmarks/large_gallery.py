@@ -30,8 +30,8 @@ sys.path.insert(0, str(PROJECT))
 
 from artefacts.errors import UserError  # noqa: E402
 from artefacts.extras import needed  # noqa: E402
-from benchmarks.evaluation import alone  # noqa: E402
 from benchmarks.report import missed, write_report  # noqa: E402
+from benchmarks.report.process import alone  # noqa: E402
 from reid.__main__ import main as reid  # noqa: E402
 from reid.checkpoints.pack_format import Pack, Preprocessing  # noqa: E402
 from reid.config.files import CONFIGURATION, read_configuration  # noqa: E402
@@ -72,8 +72,8 @@ def measure(folder: Path) -> list[dict]:
     images = int(folder.name)
     folder.mkdir()
     for way in ("fabricate", "compile"):  # not here: a process starts with the peak memory of the one that starts it
-        alone(way, folder, __file__)
-    build, exact, few, many = (alone(way, folder, __file__) for way in ("index", "exact", "100", "1000"))
+        alone(__file__, way, folder)
+    build, exact, few, many = (alone(__file__, way, folder) for way in ("index", "exact", "100", "1000"))
     rows = [
         ("building the index, CPU s", None, build["cpu_s"]),
         ("building the index, MB", None, build["peak_mb"]),
@@ -86,7 +86,7 @@ def measure(folder: Path) -> list[dict]:
     table = [row(f"{images} images, {what}", theirs, ours) for what, theirs, ours in rows]
     for count in (100, 1000):
         table.append(row(f"{images} images, recall@10 of {count} candidates", None, recall(folder, str(count))))
-    alone("every_list", folder, __file__)
+    alone(__file__, "every_list", folder)
     every = recall(folder, "every_list")
     table.append(row(f"{images} images, the same of 1000, all lists", every, recall(folder, "1000")) | {"target": 0.98})
     table[-1]["ratio"] = table[-1]["ours"] / every

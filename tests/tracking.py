@@ -1,10 +1,13 @@
 """Trackers on rendered videos: whose track is whose."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import numpy as np
 
+from reid.__main__ import main
 from tests.conftest import PROJECT
+from tests.packs import write
 from tests.video import Video
 
 DEMO = PROJECT / "results/synthetic/small/pack"  # make demo, then reid pack synthetic small
@@ -27,3 +30,15 @@ def switches(tracks: list[dict[int, int]]) -> int:
         count += sum(last.get(person, track) != track for person, track in people.items())
         last |= people
     return count
+
+
+def demo_pack(folder: Path, config) -> Path:
+    """The demo's pack if it was made, which finds people; else one of random weights, in `folder`."""
+    return DEMO if DEMO.exists() else write(folder, config)
+
+
+def exported(pack: Path, folder: Path, purpose: str) -> Path:
+    """The pack as an ONNX file for a tracker."""
+    path = folder / "model.onnx"
+    assert main(["export", str(pack), "--output", str(path), "--for", purpose]) == 0
+    return path

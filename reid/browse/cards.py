@@ -105,9 +105,9 @@ def _card(gallery: ImageSet, place: int, hit: Hit, overlay: bool) -> str:
 
 def _likely(calibration: Calibration | None, hit: Hit) -> str:
     """How likely the same person is, if that is known; on hovering, the false match rate of so short a distance."""
-    if hit.probability is None or calibration is None:
+    if hit.probability is None or hit.distance is None or calibration is None:
         return ""
-    rate = None if hit.distance is None else false_match_rate(calibration, hit.distance)
+    rate = false_match_rate(calibration, hit.distance)
     words = f"within the threshold at a false match rate of {rate}" if rate else "beyond all thresholds"
     return f'<span class="likely" title="{words}">{hit.probability:.0%}</span>'
 

@@ -40,8 +40,9 @@ class PartResult(NamedTuple):
 class Hit:
     """A gallery image: its number, distance (None where nothing is visible in both), and what each embedding says.
 
-    `probability` of the same person if the model is calibrated for this comparison; `person` says what the dataset
-    knows: right, wrong, or ignored (the same identity and camera, which evaluation leaves out), or nothing.
+    `probability` of the same person if there is a distance and the model is calibrated for this comparison; `person`
+    says what the dataset knows: right, wrong, or ignored (the same identity and camera, which evaluation leaves out),
+    or nothing.
     """
 
     image: int
@@ -102,7 +103,7 @@ class Session:
             Hit(
                 image := int(found.images[0, place]),
                 _finite(found.distances[0, place]),
-                None if likely is None else float(likely[number]),
+                None if likely is None else _finite(likely[number]),
                 parts[number],
                 self._person(query, image),
             )

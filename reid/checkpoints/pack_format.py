@@ -11,6 +11,7 @@ from reid.config.root import BackboneConfig, Head
 from reid.config.training import Visibility
 
 FORMAT = 1
+Rate = Literal["1e-2", "1e-3", "1e-4"]  # of false matches: the share of different people's pairs that are accepted
 
 
 class Preprocessing(Section):
@@ -31,7 +32,7 @@ class Calibration(Section):
     """
 
     dataset: str
-    thresholds: dict[Literal["1e-2", "1e-3", "1e-4"], float | None]
+    thresholds: dict[Rate, float | None]
     distances: list[float]
     probabilities: list[Share]
 

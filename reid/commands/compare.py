@@ -67,6 +67,9 @@ def _verdict(first: Features, second: Features, prior: float) -> Iterator[str]:
     if calibration is None:
         yield "same person: unknown, this model is not calibrated; distances only say which of two images is nearer"
         return
+    if not common:
+        yield "same person: unknown, nothing was compared"
+        return
     likely = at_prior(probabilities(calibration, np.array([distance])), prior)[0]
     yield f"same person: {likely:.1%}, if {prior:.1%} without looking; calibrated on {calibration.dataset}"
     known = [rate for rate, limit in calibration.thresholds.items() if limit is not None]

@@ -119,10 +119,11 @@ def changed(pack: Pack, parts: str | None, visibility: str | None) -> Pack:
 
 
 def hit_rows(queries: Features, gallery: Features, found: Hits) -> Iterator[dict]:
-    """The rows of what was found, with the embeddings `compared`; distance None where no embedding was."""
+    """The rows of what was found, with the embeddings `compared`; distance and probability None where none was."""
     both = queries.visibility[:, None] & gallery.visibility[found.images]
     for row, seen in zip(found.rows(), both.reshape(found.images.size, -1), strict=True):
-        row["distance"] = row["distance"] if np.isfinite(row["distance"]) else None
+        if np.isinf(row["distance"]):
+            row |= {name: None for name in ("distance", "probability") if name in row}
         yield row | {"compared": [name for name, used in zip(queries.compared, seen, strict=True) if used]}
 
 
@@ -135,5 +136,5 @@ def _printed(hit: dict) -> dict[str, str]:
     row = {"query": hit["query"], "place": str(hit["place"]), "image": hit["image"]}
     row["distance"] = "none" if hit["distance"] is None else f"{hit['distance']:.4f}"
     if "probability" in hit:
-        row["probability"] = f"{hit['probability']:.1%}"
+        row["probability"] = "unknown" if hit["probability"] is None else f"{hit['probability']:.1%}"
     return row | {"compared": ", ".join(hit["compared"]) or "nothing visible in both"}

@@ -7,15 +7,17 @@ compared with what the other half shows.
 """
 
 import threading
+from typing import get_args
 
 import numpy as np
 
+from reid.checkpoints.pack_format import Rate
 from reid.evaluation import kernels
 from reid.evaluation.ranking import Protocol
 from reid.evaluation.tiles import Tile
 
 CELLS = 1 << 14
-FALSE_MATCH_RATES = {"1e-2": 1e-2, "1e-3": 1e-3, "1e-4": 1e-4}
+FALSE_MATCH_RATES = {rate: float(rate) for rate in get_args(Rate)}
 EXPECTED = 10  # false matches that a threshold must let through among the pairs at hand, else it is a guess
 KNOTS, BINS = 24, 10  # of the probability, before equal ones are merged; of the reliability curve
 FITTED, HELD_OUT = 0, 1  # halves of the identities; pairs across them are the third line of counts

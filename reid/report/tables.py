@@ -109,10 +109,10 @@ def lines(table: Table, metrics: list[dict]) -> list[Line]:
     theirs = published_lines(table.published, columns_of_table(table))
     ours: dict[str, dict[str, Result]] = {}
     for row in table.rows:
-        beside = _published_beside(row, table, dict(theirs))
+        published = _published_row(row, table, dict(theirs))
         for column, (dataset, group) in columns_of(row).items():
             content = by_model.get((dataset, row["model"]), {})
-            result = _our_result(row, table, content, beside.get(column), group)
+            result = _our_result(row, table, content, published.get(column), group)
             ours.setdefault(row["label"], {})[column] = result
     later = later_lines(table.published, columns_of_table(table))
     return _with_references([*theirs, *ours.items(), *later], table.reference)
@@ -139,7 +139,7 @@ def columns_of_table(table: Table) -> list[str]:
     return list(dict.fromkeys(column for row in table.rows for column in columns_of(row)))
 
 
-def _published_beside(row: TableRow, table: Table, theirs: dict[str, dict[str, Result]]) -> dict[str, Result]:
+def _published_row(row: TableRow, table: Table, theirs: dict[str, dict[str, Result]]) -> dict[str, Result]:
     """The published row that a row of ours repeats, by dataset; nothing if there is none."""
     if "published" in row and row["published"] not in theirs:
         known = ", ".join(theirs) or "none"
@@ -147,7 +147,7 @@ def _published_beside(row: TableRow, table: Table, theirs: dict[str, dict[str, R
     return theirs.get(row.get("published", row["label"]), {})
 
 
-def _our_result(row: TableRow, table: Table, content: dict, beside: Result | None, group: str | None) -> Result:
+def _our_result(row: TableRow, table: Table, content: dict, published: Result | None, group: str | None) -> Result:
     matching, results = row["matching"], content.get("results", {})
     if content and matching not in results:
         raise UserError(
@@ -164,7 +164,7 @@ def _our_result(row: TableRow, table: Table, content: dict, beside: Result | Non
         matching,
         content.get("recipe", ""),
         content.get("batch_size"),
-        {measure: beside.mean(measure) for measure in beside.values} if beside else {},
+        {measure: published.mean(measure) for measure in published.values} if published else {},
         table.tolerance,
     )
 

@@ -1,17 +1,22 @@
 """From distances to the probability of the same person, as calibrated when the model was evaluated."""
 
+from typing import get_args
+
 import numpy as np
 
 from artefacts.errors import UserError
-from reid.checkpoints.pack_format import Calibration, Pack
+from reid.checkpoints.pack_format import Calibration, Pack, Rate
 
-RATES = ("1e-2", "1e-3", "1e-4")
+RATES = get_args(Rate)
 
 
 def probabilities(calibration: Calibration, distances: np.ndarray) -> np.ndarray:
-    """Probability of the same person for each distance, linear between the calibration's knots; 0 at infinity."""
+    """Probability of the same person for each distance, linear between the calibration's knots.
+
+    NaN at infinity: nothing was compared, which tells nothing.
+    """
     likely = np.interp(distances, calibration.distances, calibration.probabilities)
-    return np.where(np.isinf(distances), 0.0, likely)
+    return np.where(np.isinf(distances), np.nan, likely)
 
 
 def at_prior(likely: np.ndarray, prior: float) -> np.ndarray:

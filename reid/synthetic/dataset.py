@@ -165,7 +165,7 @@ def _draw_behind(others: _Others, owner: int, rng: np.random.Generator) -> Drawn
     identity = draw_identity(rng)
     joints, side = draw_pose(identity, rng), rng.choice([-1, 1])
     scale, aside = others.view.scale * rng.uniform(0.6, 0.85), rng.uniform(0.25, 0.5)
-    return _draw_beside(others, (identity, joints), owner, (scale, side * aside, -0.06, -2.0), rng)
+    return _draw_next_to(others, (identity, joints), owner, (scale, side * aside, -0.06, -2.0), rng)
 
 
 def _draw_in_front(others: _Others, owner: int, rng: np.random.Generator, severity: float | None) -> Drawn:
@@ -177,10 +177,10 @@ def _draw_in_front(others: _Others, owner: int, rng: np.random.Generator, severi
         rng.uniform(0.36, 0.5) if severity is None else rng.uniform(0.14 + visibility_margin, 0.34 + visibility_margin)
     )
     scale, lower = others.view.scale * rng.uniform(1.0, 1.15), rng.uniform(0.05, 0.25)
-    return _draw_beside(others, (identity, joints), owner, (scale, side * aside, lower, 2.0), rng)
+    return _draw_next_to(others, (identity, joints), owner, (scale, side * aside, lower, 2.0), rng)
 
 
-def _draw_beside(others: _Others, person, owner: int, place, rng: np.random.Generator) -> Drawn:
+def _draw_next_to(others: _Others, person, owner: int, place, rng: np.random.Generator) -> Drawn:
     (identity, joints), (scale, aside, lower, depth) = person, place
     canvas, view = others.canvas, others.view
     height, width = canvas.near.shape

@@ -12,12 +12,10 @@ pytest.importorskip("onnxscript", reason="needs the extra export: make test-extr
 from boxmot.reid.core import ReID  # noqa: E402
 from boxmot.trackers.box.botsort.tracker import BotSort  # noqa: E402
 
-from reid.__main__ import main  # noqa: E402
 from reid.adapters.boxmot import AppearanceModel  # noqa: E402
 from reid.export.graph import Graph  # noqa: E402
 from reid.search.extractor import load  # noqa: E402
-from tests.packs import write  # noqa: E402
-from tests.tracking import DEMO, switches, tracked  # noqa: E402
+from tests.tracking import demo_pack, exported, switches, tracked  # noqa: E402
 from tests.video import draw_video  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -26,14 +24,12 @@ BOXES = np.array([[10, 20, 60, 150], [100.4, 30.2, 170.7, 220], [-20, 400, 90, 7
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory, config):
-    return DEMO if DEMO.exists() else write(tmp_path_factory.mktemp("pack"), config)
+    return demo_pack(tmp_path_factory.mktemp("pack"), config)
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory, pack):
-    path = tmp_path_factory.mktemp("exported") / "model.onnx"
-    assert main(["export", str(pack), "--output", str(path), "--for", "boxmot"]) == 0
-    return path
+    return exported(pack, tmp_path_factory.mktemp("exported"), "boxmot")
 
 
 @pytest.fixture(scope="module")

@@ -71,6 +71,17 @@ def test_nothing_in_common_is_no_distance(photos, config, tmp_path, capsys):
     assert "nothing visible in both" in capsys.readouterr().out
 
 
+def test_nothing_in_common_is_no_probability(photos, config, tmp_path, capsys):
+    folder = hide_everything(tmp_path / "pack", config)
+    told = json.loads((folder / "config.json").read_text())
+    told["matching"]["embeddings"], told["calibration"] = ["legs"], KNOTS
+    (folder / "config.json").write_text(json.dumps(told))
+    assert search(photos / "1.jpg", photos, folder, "--output", tmp_path / "h.json") == 0
+    assert {hit["probability"] for hit in json.loads((tmp_path / "h.json").read_text())} == {None}
+    assert main(["compare", str(photos / "0.jpg"), str(photos / "1.jpg"), "--model", str(folder)]) == 0
+    assert "same person: unknown, nothing was compared" in capsys.readouterr().out
+
+
 def hide_everything(folder, config):
     """The pack of a model to which no part is visible."""
     write(folder, config)

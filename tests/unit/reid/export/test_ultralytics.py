@@ -15,11 +15,9 @@ from ultralytics.trackers.utils.reid import ReID
 from ultralytics.utils import YAML, IterableSimpleNamespace
 from ultralytics.utils.checks import check_yaml
 
-from reid.__main__ import main
 from reid.adapters.boxes import cropped
 from reid.search.extractor import load
-from tests.packs import write
-from tests.tracking import DEMO, switches, tracked
+from tests.tracking import demo_pack, exported, switches, tracked
 from tests.video import draw_video
 
 pytestmark = pytest.mark.slow
@@ -27,14 +25,12 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory, config):
-    return DEMO if DEMO.exists() else write(tmp_path_factory.mktemp("pack"), config)
+    return demo_pack(tmp_path_factory.mktemp("pack"), config)
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory, pack):
-    path = tmp_path_factory.mktemp("exported") / "model.onnx"
-    assert main(["export", str(pack), "--output", str(path), "--for", "ultralytics"]) == 0
-    return path
+    return exported(pack, tmp_path_factory.mktemp("exported"), "ultralytics")
 
 
 def test_its_encoder_gives_nearly_our_vectors(pack, file):

@@ -95,7 +95,7 @@ def test_calibrated_probabilities(pack):
     knots = {"dataset": "people", "thresholds": {}, "distances": [1.0, 2.0, 4.0], "probabilities": [0.9, 0.5, 0.1]}
     calibrated = pack.model_copy(update={"calibration": Calibration(**knots)})
     found = probabilities(calibrated.calibration, np.array([0.5, 1.5, 3.0, 9.0, np.inf]))
-    np.testing.assert_allclose(found, [0.9, 0.7, 0.3, 0.1, 0.0])
+    np.testing.assert_allclose(found, [0.9, 0.7, 0.3, 0.1, np.nan])
     query = replace(fabricated(pack, 1, 2), pack=calibrated)
     rows = list(query.search(replace(fabricated(pack, 2, 3), pack=calibrated)).rows())
     assert all(0 <= row["probability"] <= 1 for row in rows)
