@@ -31,7 +31,7 @@ sys.path.insert(0, str(PROJECT))
 from artefacts.errors import UserError  # noqa: E402
 from artefacts.extras import needed  # noqa: E402
 from benchmarks.report import missed, write_report  # noqa: E402
-from benchmarks.report.process import alone  # noqa: E402
+from benchmarks.report.process import alone, asked  # noqa: E402
 from reid.__main__ import main as reid  # noqa: E402
 from reid.checkpoints.pack_format import Pack, Preprocessing  # noqa: E402
 from reid.config.files import CONFIGURATION, read_configuration  # noqa: E402
@@ -48,13 +48,7 @@ PARTS = ["head", "left_arm", "right_arm", "torso", "legs", "feet"]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--images", type=int, nargs="*", default=[SHARD], help="in a gallery")
-    parser.add_argument("--report", type=Path, default=PROJECT / "benchmarks/results/large_gallery.json")
-    parser.add_argument("--way", choices=sorted(WAYS), help=argparse.SUPPRESS)  # one measured process
-    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.way:
-        sys.stdout.write(" ".join(map(str, WAYS[arguments.way](arguments.file))))
-        return
+    arguments = asked(parser, "large_gallery", WAYS)
     try:
         needed("faiss", "faiss")
     except UserError as error:
