@@ -53,9 +53,13 @@ test: $(READY) ## the fast tests
 test-slow: $(READY) ## the slow tests, the whole workflow among them; lists how long each took
 	@python -m pytest -m slow --durations=0 --durations-min=5
 
-test-ci: $(READY) ## the slow tests that .ci/run has time for: all but Slurm's, which need it installed, and a matrix of trainings
-	@OMP_NUM_THREADS=1 python -m pytest -n $(CORES) --dist worksteal -m slow --durations=20 \
-		--ignore tests/workflow/test_slurm.py --deselect tests/workflow/test_combination.py::test_from_drawn_people_to_the_matrix
+# Slow tests that .ci/run has no time for: they need Slurm or a browser, or train or compile for minutes.
+LEFT_OUT = tests/workflow/test_slurm.py tests/workflow/test_report_page.py tests/workflow/test_same_bytes.py \
+	tests/workflow/test_combination.py::test_from_drawn_people_to_the_matrix \
+	tests/unit/reid/training/test_fake_cuda.py::test_no_model_breaks_the_graph_of_torch_compile \
+	tests/unit/benchmarks/test_attention.py::test_both_kinds_of_attention_are_trained_and_searched
+test-ci: $(READY) ## the slow tests that .ci/run has time for: all but LEFT_OUT in the Makefile
+	@OMP_NUM_THREADS=1 python -m pytest -n $(CORES) --dist worksteal -m slow --durations=20 $(LEFT_OUT:%=--deselect %)
 
 test-slurm: $(READY) ## the demo as jobs of a real Slurm, which it installs (Debian, as root), starts and stops
 	@envs/slurm
