@@ -137,11 +137,25 @@ def test_visibility_in_training_is_part_of_the_training(workflow):
     assert workflow.planned(target).rules == AFTER_TRAIN
 
 
+def test_recipe_strong_is_one_target(workflow):
+    have_occluded_duke(workflow)
+    plan = workflow.planned("--printshellcmds", "results/occluded_duke/hrnet_strong/metrics.json")
+    words = [shlex.split(line) for line in re.findall(r"python -m reid\.stages train .*", plan.text)]
+    told = [json.loads(line[line.index("--config") + 1]) for line in words]
+    assert sorted(config["seed"] for config in told) == [1, 2, 3]
+    assert {config["model"]["augmentation"]["occlusion"]["probability"] for config in told} == {0.3}
+    assert {config["model"]["backbone"]["name"] for config in told} == {"hrnet_w32"}
+    assert "results/occluded_duke/hrnet_strong/seed3/metrics/unit.json" in plan.text
+
+
 @pytest.mark.slow
-def test_the_ingredients_are_54_trainings(workflow):
-    write(workflow.folder / "ingredients.yaml", (PROJECT / "benchmarks/ingredients.yaml").read_text())
-    plan = workflow.planned("--configfile", "ingredients.yaml", "--", "results/tables/ingredients.md")
-    assert len([job for job in plan.jobs if job.startswith("Training")]) == 54
+def test_the_ingredients_are_57_trainings_and_tables_2_on_the_street_twelve(workflow):
+    for name in ("street", "ingredients"):
+        write(workflow.folder / f"{name}.yaml", (PROJECT / f"benchmarks/{name}.yaml").read_text())
+    both = workflow.planned("--configfile", "street.yaml", "ingredients.yaml", "--", "results/tables/ingredients.md")
+    assert len([job for job in both.jobs if job.startswith("Training")]) == 57
+    street = workflow.planned("--configfile", "street.yaml", "--", "results/tables/street.md")
+    assert len([job for job in street.jobs if job.startswith("Training")]) == 12
 
 
 @pytest.mark.slow
