@@ -145,7 +145,7 @@ def test_recipe_strong_is_one_target(workflow):
     assert sorted(config["seed"] for config in told) == [1, 2, 3]
     assert {config["model"]["augmentation"]["occlusion"]["probability"] for config in told} == {0.3}
     assert {config["model"]["backbone"]["name"] for config in told} == {"hrnet_w32"}
-    assert "results/occluded_duke/hrnet_strong/seed3/metrics/unit.json" in plan.text
+    assert "results/occluded_duke/hrnet_strong/seed3/unit.json" in plan.text
 
 
 @pytest.mark.slow
