@@ -7,8 +7,9 @@ place of PifPaf's. Both models are trained anew on each, one after the other, an
     snakemake --cores 2 --configfile benchmarks/street.yaml -- results/street/parsing/five.passed.txt
     python benchmarks/attention.py results/street --configfile benchmarks/street.yaml
 
-Ten trainings, half an hour to an hour on two cores; `make bench` leaves it out. Prints a line a training, and a table.
-A training whose metrics are there is not repeated.
+Ten trainings, half an hour to an hour on two cores; `make bench` leaves it out. Prints a line a training, a table, and
+the part IoU at which the lines cross, and draws them (attention.svg). No training whose metrics are there is repeated.
+Four times the batches, or the cells: --points given --models small_long small_fixed_attention_long (or _large).
 """
 
 import argparse
@@ -17,6 +18,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from tabulate import tabulate
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -32,6 +34,7 @@ from parsing.store import LabelFile, write_labels  # noqa: E402
 from reid.config.files import CONFIGURATION, read_configuration  # noqa: E402
 from reid.config.root import Config  # noqa: E402
 from reid.config.stages import EmbedConfig, EvaluateConfig, TrainConfig  # noqa: E402
+from reid.report.style import panels, plain, styled, write_svg  # noqa: E402
 
 # How labels are made worse: standard deviation of the shift, as a share of the sides; share of parts dropped.
 POINTS = {"truth": (0.0, 0.0), "given": (0.0, 0.0), "mild": (0.05, 0.1), "middle": (0.1, 0.2), "strong": (0.2, 0.3)}
@@ -50,7 +53,11 @@ def main() -> None:
     config = read_configuration([*CONFIGURATION, *arguments.configfile])
     table = [measured(config, arguments, point) for point in arguments.points]
     write_json(arguments.report, table)
+    write_svg(drawn(table, arguments.models), arguments.report.with_suffix(".svg"))
     print(tabulate(table, headers="keys", tablefmt="github", floatfmt=".3f"))
+    print(
+        "they cross at a part IoU of", ", ".join(f"{iou:.2f}" for iou in crossings(table, *arguments.models)) or "none"
+    )
 
 
 def measured(config: Config, arguments: argparse.Namespace, point: str) -> dict:
@@ -133,6 +140,41 @@ def searched(config: Config, arguments: argparse.Namespace, model: str, labels: 
         stage("embed", EmbedConfig.of(config, dataset, model), **manifest, **read, model=weights, embeddings=embeddings)
         stage("evaluate", EvaluateConfig.of(config, entry.matching), embeddings=embeddings, metrics=metrics)
     return read_json(metrics, "evaluate")["results"][entry.matching]["measures"]["mAP"]
+
+
+def crossings(table: list[dict], one: str, other: str) -> list[float]:
+    """Part IoUs at which the mAP of two models is equal, straight lines between the points."""
+    rows = sorted(table, key=lambda row: row["part IoU"])
+    leads = [row[one] - row[other] for row in rows]
+    pairs = zip(zip(rows, leads, strict=True), zip(rows[1:], leads[1:], strict=True), strict=False)
+    return [
+        left["part IoU"] + (right["part IoU"] - left["part IoU"]) * lead / (lead - after)
+        for (left, lead), (right, after) in pairs
+        if lead * after < 0
+    ]
+
+
+@styled
+def drawn(table: list[dict], models: list[str]) -> Figure:
+    """mAP of each model over the part IoU of the labels that trained it and that it is searched with."""
+    rows = sorted(table, key=lambda row: row["part IoU"])
+    figure, (axis,) = panels(1, across=1, size=(6.0, 4.0))
+    for model in models:
+        axis.plot([row["part IoU"] for row in rows], [100 * row[model] for row in rows], marker="o", label=model)
+    for row in rows:
+        axis.annotate(
+            row["labels"],
+            (row["part IoU"], 0),
+            xycoords=("data", "axes fraction"),
+            xytext=(2, 3),
+            textcoords="offset points",
+            rotation=90,
+        )
+    axis.set_xlabel("part IoU of the labels with the truth")
+    axis.set_ylabel("mAP (%)")
+    axis.legend()
+    plain(axis)
+    return figure
 
 
 def stage(name: str, config, **files: Path) -> None:

@@ -49,6 +49,13 @@ def test_more_drop_drops_more():
     assert all(less <= more for less, more in zip(*dropped, strict=True))
 
 
+def test_lines_cross_where_one_overtakes_the_other():
+    points = [(0.5, 40.0, 60.0), (0.1, 40.0, 20.0), (0.3, 40.0, 36.0)]
+    table = [{"part IoU": iou, "one": one, "other": other} for iou, one, other in points]
+    assert attention.crossings(table, "one", "other") == pytest.approx([0.3 + 0.2 * 4 / 24])
+    assert attention.crossings(table[1:], "one", "other") == []
+
+
 @pytest.fixture
 def run(people, tmp_path, monkeypatch):
     """A run of rendered people as the workflow leaves it, and a configuration that trains for a moment."""
@@ -85,4 +92,7 @@ def test_both_kinds_of_attention_are_trained_and_searched(run, monkeypatch, caps
     assert row.keys() == {"labels", "part IoU", "small", "small_fixed_attention"}
     assert 0 < row["small"] <= 1
     assert 0 < row["small_fixed_attention"] <= 1
-    assert "| strong" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "| strong" in printed
+    assert "they cross at a part IoU of none" in printed
+    assert "fixed" in report.with_suffix(".svg").read_text()
