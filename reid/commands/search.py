@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -55,14 +56,15 @@ def run(arguments: argparse.Namespace) -> None:
     limit = threshold(pack, arguments.max_false_match) if arguments.max_false_match else np.inf
     queries = replace(require_readable(model.embed(paths)), pack=pack)
     gallery, found = _found(queries, arguments, model, candidates)
-    hits = list(near_enough(hit_rows(queries, gallery, found), limit))
+    near = found.within(limit)
+    hits = list(compress(hit_rows(queries, gallery, found), near.ravel()))
     for name in sorted(set(queries.names) - {hit["query"] for hit in hits}):
         print(f"{name}: no image within {limit:.4f}", file=sys.stderr)
     print(tabulate([_printed(hit) for hit in hits], headers="keys", disable_numparse=True))
     if arguments.output:
         rows.write_rows(arguments.output, hits)
     if arguments.picture:
-        page = search_sheet(queries, gallery, found)
+        page = search_sheet(queries, gallery, found, near)
         with replacing(arguments.picture) as path:
             page.save(path, "PNG")
 
@@ -125,11 +127,6 @@ def hit_rows(queries: Features, gallery: Features, found: Hits) -> Iterator[dict
         if np.isinf(row["distance"]):
             row |= {name: None for name in ("distance", "probability") if name in row}
         yield row | {"compared": [name for name, used in zip(queries.compared, seen, strict=True) if used]}
-
-
-def near_enough(hits: Iterator[dict], limit: float) -> Iterator[dict]:
-    """The hits up to a distance; all, if it is infinite."""
-    return (hit for hit in hits if np.isinf(limit) or (hit["distance"] is not None and hit["distance"] <= limit))
 
 
 def _printed(hit: dict) -> dict[str, str]:

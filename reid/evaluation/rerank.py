@@ -67,7 +67,7 @@ class Reranked:
         self._queries, self._gallery = encoding[rows], encoding[queries:]
         self._by_column = csc_array(self._gallery)
 
-    def stream(self, receive: Callable[[Tile], None], title: str) -> None:
+    def stream(self, receive: Callable[[Tile], None], title: str | None) -> None:
         """Give all distances to `receive`, as `PartDistances.stream` does; counts are those of the original ones."""
         self._original.stream(lambda tile: receive(self._mixed(tile)), title)
 

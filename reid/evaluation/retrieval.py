@@ -10,13 +10,14 @@ from artefacts.errors import UserError
 from reid.config.root import Matching
 from reid.embeddings.store import Embeddings
 from reid.evaluation.calibration import PairCounts
-from reid.evaluation.distance import PartDistances, largest_plus_one
+from reid.evaluation.comparison import distances_of
+from reid.evaluation.distance import largest_plus_one
 from reid.evaluation.groups import by_group, read_groups
-from reid.evaluation.matching import Compared, compared
+from reid.evaluation.matching import compared
 from reid.evaluation.ranking import CMC_RANKS, Measures, Protocol, Ranking, measures, precisions, protocol
 from reid.evaluation.roc import Roc
 from reid.evaluation.single_shot import SingleShotRanking
-from reid.evaluation.tiles import HERE, Compute, Distances, Tile
+from reid.evaluation.tiles import HERE, Compute, Tile
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def retrieve(
     matching = _with_thresholds(file, matching)
     pairs = _protocol(file, chosen)
     query, gallery = (compared(split, matching, file.names) for split in (file.query, file.gallery))
-    distances = _distances(query, gallery, matching, chosen, compute)
+    distances = distances_of(query, gallery, matching, chosen, compute)
     ranking = Ranking(pairs, distances.pairs(pairs.rows, pairs.columns), keep)
     roc = Roc(ranking.distances) if verify else None
     identity = file.query.identity[chosen]
@@ -105,16 +106,6 @@ def _with_thresholds(file: Embeddings, matching: Matching) -> Matching:
         return matching.with_thresholds(file.part_attention)
     except ValueError as error:
         raise UserError(f"{file.query.path}: {error}; train the model again, which measures it") from None
-
-
-def _distances(
-    query: Compared, gallery: Compared, matching: Matching, chosen: np.ndarray, compute: Compute
-) -> Distances:
-    if matching.rerank is None:
-        return PartDistances(query, gallery, chosen, compute)
-    from reid.evaluation.rerank import Reranked  # loads SciPy, for a tenth of a second
-
-    return Reranked(query, gallery, matching.rerank, chosen, compute)
 
 
 def _protocol(file: Embeddings, chosen: np.ndarray) -> Protocol:

@@ -7,9 +7,11 @@ import numpy as np
 
 from artefacts.errors import UserError
 from reid.checkpoints.pack_format import Pack
+from reid.config.report import Matching
 from reid.embeddings.store import HOLISTIC
+from reid.evaluation.comparison import distances_of
 from reid.evaluation.distance import PartDistances
-from reid.evaluation.matching import compared, compared_columns, normalised, separated
+from reid.evaluation.matching import Compared, compared, compared_columns, normalised, separated
 from reid.evaluation.nearest import Nearest
 from reid.search.calibration import probabilities
 
@@ -23,6 +25,10 @@ class Hits:
     images: np.ndarray
     distances: np.ndarray
     probabilities: np.ndarray | None
+
+    def within(self, limit: float) -> np.ndarray:
+        """Which hits [Q, k] are no farther than `limit`; all if it is infinite."""
+        return self.distances <= np.float64(limit)
 
     def rows(self) -> Iterator[dict]:
         """One row a hit: query, place (1 = nearest), gallery image, distance, probability of the same person."""
@@ -88,19 +94,27 @@ class Features:
         return compared(_Split(self), self.pack.matching, self.embedding_names).visible
 
     def distances(self, other: "Features", part: str | None = None) -> np.ndarray:
-        """Distances [N, M] to the images of `other` by Eq. 9 (or by one compared embedding alone); infinite where no
-        compared embedding is visible in both images. Raises UserError where `other` is of another model."""
+        """Distances [N, M] to the images of `other` by Eq. 9 (or by one compared embedding alone), never re-ranked;
+        infinite where no compared embedding is visible in both images. Raises UserError where `other` is of another
+        model."""
         return self._between(other, part).matrix()
 
     def search(self, gallery: "Features", top: int = 10, among: np.ndarray | None = None) -> Hits:
         """The `top` nearest images of `gallery` for each of these; of equals, the one earlier in the gallery.
 
-        `among` [N, c] are the only ones to be compared with each, by their numbers.
+        A matching with `rerank` re-ranks all of these in the whole gallery, as the evaluation does. `among` [N, c] are
+        the only ones to be compared with each, by their numbers. Raises UserError where these would be re-ranked.
         """
+        matching = self.pack.matching
         if among is None:
             nearest = Nearest(len(self), min(top, len(gallery)))
-            self._between(gallery).stream(nearest.add, None)
+            distances_of(*self._sides(gallery, matching), matching).stream(nearest.add, None)
             images, distances = nearest.images, nearest.distances
+        elif matching.rerank is not None:
+            raise UserError(
+                f"{self.pack.name}: its matching re-ranks (matchings.*.rerank), which takes the whole gallery, not "
+                "candidates of an index; leave out --index, or make the pack again with another models.*.matching"
+            )
         else:
             queries = np.repeat(np.arange(len(self)), among.shape[1])
             distances = self._between(gallery).pairs(queries, among.ravel()).reshape(among.shape)
@@ -156,8 +170,6 @@ class Features:
         return self.embeddings[:, columns].reshape(len(self), len(columns) * self.embeddings.shape[-1])
 
     def _between(self, other: "Features", part: str | None = None) -> PartDistances:
-        if not self.pack.embeds_as(other.pack):
-            raise UserError(f"features of {self.pack.name} and {other.pack.name} differ; embed both by one model")
         matching, names = self.pack.matching, self.embedding_names
         if part is not None:
             known = separated(matching, names)
@@ -165,7 +177,14 @@ class Features:
             if single is None:
                 raise UserError(f"{part!r} is not one of the compared embeddings, {', '.join(self.compared)}")
             matching = single
-        return PartDistances(*(compared(_Split(side), matching, names) for side in (self, other)))
+        return PartDistances(*self._sides(other, matching))
+
+    def _sides(self, other: "Features", matching: Matching) -> tuple[Compared, Compared]:
+        """What a matching compares of both. Raises UserError where `other` is of another model."""
+        if not self.pack.embeds_as(other.pack):
+            raise UserError(f"features of {self.pack.name} and {other.pack.name} differ; embed both by one model")
+        own, theirs = (compared(_Split(side), matching, self.embedding_names) for side in (self, other))
+        return own, theirs
 
 
 def joined(parts: Sequence[Features]) -> Features:

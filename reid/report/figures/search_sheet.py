@@ -21,14 +21,16 @@ from reid.search.features import Features, Hits
 FIRST, QUERIES = 10, 50  # images a query and queries that are drawn, at most
 
 
-def search_sheet(queries: Features, gallery: Features, found: Hits) -> Image.Image:
-    """The picture of what was found. Raises UserError for an image that is no longer where it was embedded."""
+def search_sheet(queries: Features, gallery: Features, found: Hits, near: np.ndarray) -> Image.Image:
+    """The picture of what was found and is `near` [Q, k]. Raises UserError for an image that is no longer where it was
+    embedded."""
     names = queries.compared
     drawn = []
     for number, name in enumerate(queries.names[:QUERIES]):
         own = queries.visibility[number]
         images = [_shown(queries, number, own, QUERY, "query")]
-        for image, distance in zip(found.images[number, :FIRST], found.distances[number, :FIRST], strict=True):
+        shown = near[number, :FIRST].nonzero()[0]
+        for image, distance in zip(found.images[number, shown], found.distances[number, shown], strict=True):
             both = own & gallery.visibility[image]
             images.append(_shown(gallery, image, both, FAINT, f"{distance:.3g}"))
         drawn.append([RankingRow(name, names, images)])

@@ -99,7 +99,7 @@ def test_the_picture_has_a_row_a_query_and_frames_what_was_compared(photos, pack
     query, gallery = model.embed([photos / "1.jpg"]), model.embed(sorted(photos.rglob("*.jpg")))
     gallery.visible[:] = False
     found = query.search(gallery)
-    drawn = np.asarray(search_sheet(query, gallery, found))
+    drawn = np.asarray(search_sheet(query, gallery, found, found.within(np.inf)))
     top = drawn.shape[0] - CELL[1] - TITLE + TITLE + THUMB[1] + 2 * 4 + 2
     first = [tuple(drawn[top, GAP + place * 15 + 1]) for place in range(len(query.compared))]
     assert first == [RIGHT if seen else WRONG for seen in query.visibility[0]]
@@ -139,8 +139,12 @@ def test_what_is_farther_than_a_threshold_is_left_out(photos, pack, config, tmp_
     every = json.loads(rows.read_text())
     limits = {"1e-2": every[1]["distance"], "1e-3": every[0]["distance"] / 2 - 1e-3, "1e-4": None}
     known = write(tmp_path / "known", config, calibration=Calibration(**KNOTS | {"thresholds": limits}))
-    assert search(photos / "1.jpg", photos, known, "--max-false-match", "1e-2", "--output", rows) == 0
+    page = tmp_path / "page.png"
+    assert (
+        search(photos / "1.jpg", photos, known, "--max-false-match", "1e-2", "--output", rows, "--picture", page) == 0
+    )
     assert [hit["image"] for hit in json.loads(rows.read_text())] == [hit["image"] for hit in every[:2]]
+    assert Image.open(page).width == 3 * GAP + 3 * CELL[0]  # the query and two hits, as in the rows
     capsys.readouterr()
     assert search(photos / "1.jpg", photos, known, "--max-false-match", "1e-3", "--output", rows) == 0
     assert json.loads(rows.read_text()) == []

@@ -7,6 +7,9 @@ import pytest
 
 from artefacts.errors import UserError
 from reid.checkpoints.pack_format import Calibration
+from reid.config.report import Rerank
+from reid.embeddings.store import Split, reading, write_embeddings
+from reid.evaluation.retrieval import retrieve
 from reid.search.calibration import probabilities
 from reid.search.features import joined
 from tests.packs import PARTS
@@ -47,6 +50,29 @@ def test_search_is_the_sorted_distances(pack):
     assert rows[13] == {"query": "1/1.jpg", "place": 2, "image": gallery.names[order[1, 1]],
                         "distance": float(found.distances[1, 1])}  # fmt: skip
     assert query.search(gallery[:3], top=10).images.shape == (4, 3)
+
+
+def stored(seen, camera: int) -> Split:
+    """The same features as a split of embeddings.h5, all of one person and camera."""
+    ones = np.ones(len(seen), int)
+    return Split(seen.names, seen.embeddings, seen.visible, seen.scores, ones, camera * ones, seen.attention)
+
+
+def test_a_matching_that_reranks_does_so_in_search_as_in_the_evaluation(pack, tmp_path):
+    matching = pack.matching.model_copy(update={"rerank": Rerank(k1=6, k2=3, original_weight=0.3)})
+    told = pack.model_copy(update={"matching": matching})
+    query, gallery = (replace(fabricated(pack, *of), pack=told) for of in ((1, 5), (2, 40)))
+    splits = stored(query, 1), stored(gallery, 2)
+    write_embeddings(tmp_path / "e.h5", query.embedding_names, *splits, (4, 2), {})
+    with reading(tmp_path / "e.h5") as file:
+        wanted = retrieve(file, matching, keep=9)
+        plain = retrieve(file, pack.matching, keep=9)
+    found = query.search(gallery, 9)
+    np.testing.assert_array_equal(found.images, wanted.nearest)
+    np.testing.assert_array_equal(found.distances, wanted.nearest_distances)
+    assert (wanted.nearest != plain.nearest).any()
+    with pytest.raises(UserError, match=r"re-ranks .* takes the whole gallery, not candidates of an index; leave out"):
+        query.search(gallery, 9, np.tile(np.arange(20), (5, 1)))
 
 
 def test_flat_vectors_multiply_to_the_mean_cosine_of_what_both_show(pack):
