@@ -4,8 +4,10 @@ import ast
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import venv
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from PIL import Image
 
 import reid
+from artefacts.provenance import _source, import_closure
 from tests.packs import write
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -54,6 +57,19 @@ def test_a_wheel_has_all_that_reid_imports_inside_it(tmp_path):
     assert not list(tmp_path.rglob("pifpaf")), "the AGPL's openpifpaf is no business of a trained model"
 
 
+USES = ("embed", "search", "compare", "browse", "index", "export")
+
+
+@pytest.mark.parametrize(
+    "module", [*(f"reid.commands.{name}" for name in USES), "reid.search.extractor", "reid.adapters.torchreid"]
+)
+def test_using_a_model_needs_no_pandas(module):
+    """Not even where it is imported late: with pandas 2 and 3 it is the same. Parquet is pyarrow's alone."""
+    needed = {name.split(".")[0] for source in import_closure(module) for name in imported(_source(source))}
+    assert {"torch", "numpy"} <= needed
+    assert not needed & (set(MINIMAL) - {"pyarrow"})
+
+
 def test_an_editable_install_is_that_of_setuptools():
     """pip falls back to nothing where a backend lacks one of these."""
     from setuptools import build_meta
@@ -62,14 +78,33 @@ def test_an_editable_install_is_that_of_setuptools():
     assert all(getattr(backend(), hook) is getattr(build_meta, hook) for hook in hooks)
 
 
-def installed(python: str | Path, folder: Path) -> Path:
-    """Folder with the wheel's packages. It is built where nothing but setuptools can be imported."""
-    (folder / "wheels").mkdir(parents=True)
+def build(project: Path, what: str, folder: Path) -> Path:
+    """The `sdist` or `wheel` of a project, built where nothing but setuptools can be imported."""
+    folder.mkdir(parents=True)
     block = "".join(f"sys.modules[{name!r}] = None; " for name in ("pydantic", "numpy", "torch"))
-    code = f"import sys; {block}import build_backend; build_backend.build_wheel(sys.argv[1])"
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "envs")}
-    subprocess.run([sys.executable, "-c", code, folder / "wheels"], env=environment, check=True, capture_output=True)
-    (wheel,) = (folder / "wheels").glob("*.whl")
+    code = f"import sys; {block}import build_backend; build_backend.build_{what}(sys.argv[1])"
+    environment = {**os.environ, "PYTHONPATH": str(project / "envs")}
+    subprocess.run([sys.executable, "-c", code, folder], cwd=project, env=environment, check=True, capture_output=True)
+    (made,) = folder.iterdir()
+    return made
+
+
+def unpacked_sdist(folder: Path) -> Path:
+    """What a clean clone gives others as source, unpacked."""
+    (folder / "clone").mkdir(parents=True)
+    for name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
+        shutil.copy(PROJECT / name, folder / "clone")
+    for name in ("artefacts", "envs", "parsing", "reid", "tests"):
+        shutil.copytree(PROJECT / name, folder / "clone" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    with tarfile.open(build(folder / "clone", "sdist", folder / "sdist")) as archive:
+        archive.extractall(folder, filter="data")
+    (source,) = folder.glob("bpbreid-*")
+    return source
+
+
+def installed(python: str | Path, folder: Path) -> Path:
+    """Folder with the packages of the wheel of the sdist."""
+    wheel = build(unpacked_sdist(folder / "source"), "wheel", folder / "wheels")
     options = ["--quiet", "--no-deps", "--no-index", "--disable-pip-version-check", "--target", folder / "site"]
     subprocess.run([python, "-m", "pip", "install", *options, wheel], check=True)
     return folder / "site"
@@ -113,6 +148,9 @@ def test_commands_work_from_the_wheel(config, tmp_path):
     data = [path for path in data if "__pycache__" not in path.parts]
     assert Path("reid/report/published.json") in data
     assert not [path for path in data if not (site / path).exists()], "missing in package-data of pyproject.toml"
+    backend().write_tree(tmp_path)
+    wheel = [path.relative_to(tmp_path) for path in (tmp_path / "reid").rglob("*.py")]
+    assert [path for path in wheel if (site / path).read_bytes() != (tmp_path / path).read_bytes()] == []
     pack = write(tmp_path / "pack", config)
     seen = used(sys.executable, site, pack, tmp_path / "images")
     expected = reid.load(pack, "cpu").embed(sorted((tmp_path / "images").glob("[0-9].png")))
