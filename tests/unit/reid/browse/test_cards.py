@@ -1,6 +1,8 @@
 """What a card says of a gallery image, and that no name of a file is taken for markup."""
 
 import re
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,6 +40,23 @@ def test_probabilities_are_those_of_the_matching_that_was_calibrated(session):
     ]
     assert "%: probability of the same person at even odds, calibrated on people" in cards.heading(session)
     assert 'class="likely"' not in ranked(session, ["legs"])
+
+
+def test_where_nothing_is_compared_no_probability_is_shown(session, pack):
+    """Of a calibrated matching of parts alone: the query shows its head, image 3 its feet, the others both."""
+    parts = pack.model_copy(update={"matching": pack.matching.model_copy(update={"embeddings": ["parts"]})})
+    head, feet = (2 + PARTS.index(name) for name in ("head", "feet"))
+    query, gallery = session.queries.features.visible, session.gallery.features.visible
+    query[1, 2:], gallery[:, 2:] = False, False
+    query[1, head] = gallery[:, head] = gallery[:, feet] = True
+    gallery[3, head] = False
+    searched = replace(session, model=SimpleNamespace(pack=parts))
+    found = searched.ranking(Query("query", 1), PARTS, "on", 11)
+    _, _, *shown = cards.ranking(searched, Query("query", 1), found, overlay=False).split("<article")
+    alone = {hit.image: card for hit, card in zip(found.hits, shown, strict=True)}.pop(3)
+    assert 'class="distance">nothing visible in both<' in alone
+    assert "%" not in alone
+    assert ['class="likely"' in card for card in shown] == [True] * 10 + [False]
 
 
 @pytest.mark.parametrize(
