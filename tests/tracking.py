@@ -1,13 +1,14 @@
 """Trackers on rendered videos: whose track is whose."""
 
 from collections.abc import Callable, Iterable
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
 
-from reid.__main__ import main
 from tests.conftest import PROJECT
 from tests.packs import write
+from tests.pages import blocks_of, run_reid
 from tests.video import Video
 
 DEMO = PROJECT / "results/synthetic/small/pack"  # make demo, then reid pack synthetic small
@@ -37,8 +38,10 @@ def demo_pack(folder: Path, config) -> Path:
     return DEMO if DEMO.exists() else write(folder, config)
 
 
-def exported(pack: Path, folder: Path, purpose: str) -> Path:
-    """The pack as an ONNX file for a tracker."""
-    path = folder / "model.onnx"
-    assert main(["export", str(pack), "--output", str(path), "--for", purpose]) == 0
-    return path
+def exported(pack: Path, folder: Path, tests: str) -> Path:
+    """The folder in which the lines of the pages that `tests` runs have exported the pack."""
+    (folder / "results/synthetic/small").mkdir(parents=True)
+    (folder / "results/synthetic/small/pack").symlink_to(pack)
+    with chdir(folder):
+        assert {run_reid(line) for block in blocks_of(tests, "bash") for line in block.lines} == {"export"}
+    return folder

@@ -10,13 +10,17 @@ from artefacts.config import overlaid
 from reid.config.dataset import READERS, Dataset, Finding
 from reid.config.root import load
 from tests.configuration import all_content
+from tests.pages import blocks_of
 from tests.workflow.conftest import PROJECT
 
 DOCS = (PROJECT / "docs/datasets.md").read_text(encoding="utf-8")
 CONTENT = all_content()
 ROWS = re.findall(r"^\| `(\w+)` \| `(\w+)` \| ([\d,-]+) / ([\d,]+) / ([\d,]+) \|", DOCS, re.MULTILINE)
-YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-*EXAMPLES, COMBINED = YAML.findall(DOCS)
+PAGES = {
+    page: [block.code for block in blocks_of(__file__) if block.page == f"docs/{page}.md"]
+    for page in ("datasets", "labels", "recipes")
+}
+*EXAMPLES, COMBINED = PAGES["datasets"]
 RECIPES = (PROJECT / "docs/recipes.md").read_text(encoding="utf-8")
 
 
@@ -47,8 +51,15 @@ def test_its_examples_are_accepted(example):
     assert load(content).datasets["shop"].reader == entry["reader"]
 
 
+def test_the_labels_of_another_program_are_accepted():
+    (entry,) = PAGES["labels"]
+    content = yaml.safe_load(entry)
+    told = load(overlaid(CONTENT, content)).datasets["own"].labels_from
+    assert told.kind == content["datasets"]["own"]["labels_from"]["kind"] == "coco_json"
+
+
 def test_its_combination_and_the_matrix_of_recipes_are_accepted():
-    (crossed,) = (one for one in YAML.findall(RECIPES) if "matrix" in one)
+    (crossed,) = PAGES["recipes"]
     config = load(overlaid(CONTENT, yaml.safe_load(COMBINED) | yaml.safe_load(crossed)))
     assert config.members("markets") == ["market1501", "dukemtmc"]
     assert config.datasets["markets"].sampling == "even"

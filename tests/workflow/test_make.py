@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from snakemake.cli import get_argument_parser
 
+from tests.pages import blocks_of
 from tests.slurm import MISSING
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -97,6 +98,11 @@ def test_help_lists_every_target():
     command = {"args": ["make", "help"], "cwd": PROJECT, "env": environment}
     shown = subprocess.run(**command, capture_output=True, text=True, check=True).stdout
     assert {line.split()[1] for line in shown.splitlines()} == set(phony.split()[1:])
+
+
+@pytest.mark.parametrize("line", [line for block in blocks_of(__file__) for line in block.lines])
+def test_the_readme_s_commands_are_run_on_every_change(line):
+    assert line in (PROJECT / ".ci/run").read_text().splitlines()
 
 
 @pytest.mark.parametrize("target", ["demo", "report", "seeds", "story"])

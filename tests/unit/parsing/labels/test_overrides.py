@@ -8,6 +8,7 @@ import pytest
 from parsing.schemes import UNKNOWN
 from parsing.store import LabelFile
 from tests.labelling import FIVE, LABELS, field_row, skeleton, stage, write_field_rows
+from tests.pages import blocks_of
 
 
 @pytest.fixture
@@ -46,6 +47,19 @@ def test_a_person_decides_for_single_images(crowd):
     np.testing.assert_array_equal(ours.label_map("b.jpg"), expected[1])
     assert "overrides" in ours.provenance["inputs"]
     assert ours.provenance["maps"] == {"checkpoint_sha256": "0" * 64, "input_size": [64, 32], "stride": 8}
+
+
+def test_the_page_s_table_is_taken(tmp_path):
+    """Of two people, the one of its point is the target in the first image; nobody in the second."""
+    (block,) = blocks_of(__file__)
+    (first, *_), (second, *_) = (line.split(",") for line in block.lines[1:])
+    rows = [{**field_row(key, "several"), "size": (64, 128)} for key in (first, second)]
+    for row in rows:
+        row["skeletons"][:2] = skeleton(0.3), skeleton(0.7)
+    write_field_rows(tmp_path / "fields.h5", rows)
+    assert label(tmp_path, block.code) == 0
+    ours = LabelFile(tmp_path / "labels.h5")
+    assert [(ours.status(key), ours.person(key)) for key in (first, second)] == [("several", 1), ("nobody", None)]
 
 
 def test_nobody_is_the_target(crowd):

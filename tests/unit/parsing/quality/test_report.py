@@ -17,6 +17,7 @@ from parsing.quality.report import at_cells
 from parsing.schemes import UNKNOWN
 from parsing.store import LabelFile, write_labels
 from tests.labelling import FIVE, stage, write_field_rows
+from tests.pages import blocks_of
 from tests.people import COARSE
 
 ORDER = list(FIVE["parts"])  # that of COARSE, too
@@ -109,6 +110,24 @@ def test_labels_within_all_limits_pass_with_the_same_bytes(labelled, tmp_path):
         gate(labelled[0], tmp_path, labelled=0.5, visible_parts=1.0, unreadable=0.5, too_small=0.0, ambiguous=0.5) == 0
     )
     assert (tmp_path / "passed.txt").read_bytes() == anything
+
+
+def test_the_page_s_error_is_what_the_gate_says(labelled, config, tmp_path, monkeypatch, capsys):
+    """Of a dataset of whose images it would find 31 % labelled, under the limits of config.yaml."""
+    (block,) = blocks_of(__file__)
+    parsing = tmp_path / "results/own/parsing"
+    shutil.copytree(labelled[0], parsing)
+    monkeypatch.chdir(tmp_path)
+    found = {"labelled": 0.31, "visible_parts": 4, "unreadable": 0, "too_small": 0, "ambiguous": 0}
+    monkeypatch.setattr("parsing.stages.gate.coverage", lambda *_: (found, []))
+    paths = {
+        "labels": "results/own/parsing/labels.h5",
+        "fields": "results/own/parsing/fields.h5",
+        "passed": "passed.txt",
+    }
+    assert stage("gate", config={"name": "own", "gate": config.labels.gate.model_dump()}, **paths) == 1
+    said = capsys.readouterr().err.replace("labels.h5", "five.h5").replace("labels.qc", "five.qc")
+    assert said.startswith(" ".join(block.code.split()).removesuffix("…"))
 
 
 def gate(folder, output, **limits: float) -> int:

@@ -15,6 +15,7 @@ from boxmot.trackers.box.botsort.tracker import BotSort  # noqa: E402
 from reid.adapters.boxmot import AppearanceModel  # noqa: E402
 from reid.export.graph import Graph  # noqa: E402
 from reid.search.extractor import load  # noqa: E402
+from tests.pages import blocks_of  # noqa: E402
 from tests.tracking import demo_pack, exported, switches, tracked  # noqa: E402
 from tests.video import draw_video  # noqa: E402
 
@@ -28,8 +29,13 @@ def pack(tmp_path_factory, config):
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory, pack):
-    return exported(pack, tmp_path_factory.mktemp("exported"), "boxmot")
+def folder(tmp_path_factory, pack):
+    return exported(pack, tmp_path_factory.mktemp("exported"), __file__)
+
+
+@pytest.fixture(scope="module")
+def file(folder):
+    return folder / "model.onnx"
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +65,18 @@ def test_its_tracker_takes_a_pack_and_its_file(pack, file, capsys):
     for name in ("pack", "file"):
         assert sum(map(len, found[name])) > 0.8 * sum(map(len, video.boxes))
         assert found[name] != found["motion"]
+
+
+def test_the_page_s_trackers_know_people_by_their_vectors(pack, folder, monkeypatch):
+    (block,) = blocks_of(__file__, "py")
+    made = {}
+    monkeypatch.chdir(folder)
+    exec(block.code, made)
+    video = draw_video(people=3, frames=12)
+    length = load(pack, "cpu").embed(video.frames[0]).flat().shape[1]
+    for name in ("from_file", "from_pack"):
+        assert sum(map(len, run(video, made[name]))) > 0.8 * sum(map(len, video.boxes))
+        assert {len(track.smooth_feat) for track in made[name].active_tracks} == {length}
 
 
 class Counted(AppearanceModel):

@@ -1,7 +1,6 @@
 """TrackLab's own command tracks people by a model pack, found by its entry point; make test-extras runs it."""
 
 import os
-import re
 import subprocess
 import sys
 import zipfile
@@ -18,9 +17,13 @@ import reid
 from reid.adapters.boxes import cropped
 from tests.conftest import PROJECT
 from tests.packs import write
-from tests.video import draw_video, write_mot
+from tests.pages import blocks_of
+from tests.video import Video, draw_video, write_mot
 
-pytest.importorskip("tracklab", reason="needs TrackLab: make test-extras, or pip install -r envs/extras/tracklab.txt")
+REASON = "needs TrackLab: make test-extras, or pip install -r envs/extras/tracklab.txt"
+pytest.importorskip("tracklab", reason=REASON)
+cv2 = pytest.importorskip("cv2", reason=REASON)
+YOLO = pytest.importorskip("ultralytics", reason=REASON).YOLO
 pytestmark = pytest.mark.slow
 
 DEMO = PROJECT / "results/synthetic/small/pack"
@@ -30,7 +33,8 @@ SETTINGS = (
     "num_cores=1 visualization=none use_rich=false eval.cfg.eval.PLOT_CURVES=false hydra.run.dir=. "
     "pipeline=[reid,track]"
 ).split()
-(COMMAND,) = re.findall(r"^tracklab (.*?)\n```$", (PROJECT / "docs/use.md").read_text(), re.MULTILINE | re.DOTALL)
+PAGE = blocks_of(__file__)
+(COMMAND,) = (line for block in PAGE for line in block.lines if line.startswith("tracklab "))
 MODULES = [word for word in COMMAND.split() if word.startswith("modules/")]  # as people are told
 
 
@@ -41,7 +45,8 @@ def environment(tmp_path_factory):
     setup = [sys.executable, "-c", "from setuptools import setup; setup()", "-q", "egg_info", "-e", str(installed)]
     subprocess.run(setup, cwd=PROJECT, check=True)
     path = os.pathsep.join([str(installed), str(PROJECT)])
-    return {**os.environ, "PYTHONPATH": path, "WANDB_MODE": "disabled", "YOLO_CONFIG_DIR": str(installed)}
+    quiet = {"WANDB_MODE": "disabled", "YOLO_CONFIG_DIR": str(installed), "YOLO_OFFLINE": "1", "PIP_NO_INDEX": "1"}
+    return {**os.environ, "PYTHONPATH": path, **quiet}
 
 
 def track(folder: Path, videos: Path, pack: Path, environment: dict, *changes: str) -> dict[str, float]:
@@ -70,6 +75,53 @@ def test_tracklab_gets_what_the_model_sees_in_each_box(config, tmp_path, environ
     np.testing.assert_allclose(np.stack(found.embeddings), seen.features, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(np.stack(found.visibility_scores), seen.visibility)
     assert not seen.visibility.all()
+
+
+def test_the_lines_of_the_page_track_people_in_a_video(config, tmp_path, environment):
+    """All of them in one shell as they stand, in an environment that is set up already. Only the weights of the
+    detector are not YOLO's, which cannot be had everywhere: they find people in the same boxes of every frame."""
+    write(tmp_path / "results/synthetic/small/pack", config)
+    video = draw_video(people=2, frames=4)
+    write_mp4(video, tmp_path / "video.mp4")
+    write_detector(tmp_path / "pretrained_models/yolo/yolo11m.pt")
+    (tmp_path / ".venv-tracklab").symlink_to(sys.prefix)
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs/extras").symlink_to(PROJECT / "envs/extras")
+    (tmp_path / "envs/setup").write_text('#!/bin/sh\necho "$@" > set-up\n')
+    (tmp_path / "envs/setup").chmod(0o755)
+    script = ["bash", "-euc", "".join(block.code for block in PAGE)]
+    ended = subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)
+    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-3000:]
+    assert (tmp_path / "set-up").read_text() == ".venv-tracklab\n"
+    with zipfile.ZipFile(tmp_path / "states/tracklab.pklz") as file, file.open("0.pkl") as content:
+        found = pd.read_pickle(content)
+    assert len(found) > len(video.frames)
+    assert found.groupby("image_id").size().nunique() == 1
+    assert not found.track_id.isna().any()
+    assert {one.shape for one in found.embeddings} == {
+        (6, reid.load(tmp_path / "results/synthetic/small/pack").pack.channels)
+    }
+
+
+def write_mp4(video: Video, path: Path) -> None:
+    height, width = video.frames[0].shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 15, (width, height))
+    for frame in video.frames:
+        writer.write(np.ascontiguousarray(frame[:, :, ::-1]))
+    writer.release()
+
+
+def write_detector(path: Path) -> None:
+    """Weights of YOLO11n that are sure of a person in each of its largest cells, and of nothing else."""
+    torch.manual_seed(0)
+    detector = YOLO("yolo11n.yaml")
+    classes = [scale[-1].bias for scale in detector.model.model[-1].cv3]
+    with torch.no_grad():
+        for bias in classes:
+            bias.fill_(-9)
+        classes[-1][0] = 3
+    path.parent.mkdir(parents=True)
+    detector.save(path)
 
 
 def test_distances_of_its_tracker_are_eq_9():

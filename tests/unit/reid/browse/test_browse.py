@@ -1,11 +1,8 @@
 """The page of `reid browse` in a headless Chromium: searched, switched, and kept on this machine (make test-extras)."""
 
-import http.client
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 from dataclasses import replace
 from importlib.metadata import version
@@ -15,8 +12,8 @@ import pytest
 from PIL import Image
 
 from artefacts.manifest import read_manifest
+from tests.browse import WATCHED, Server
 from tests.browser import CHROMIUM
-from tests.conftest import PROJECT
 from tests.packs import PARTS, write
 
 pytest.importorskip("gradio", reason="needs gradio: make test-extras, or pip install -r envs/extras/browse.txt")
@@ -25,46 +22,10 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt-get install chromium)"),
 ]
-# Runs `reid`, and names on standard error whatever it asks of another machine.
-WATCHED = """
-import sys
-def listen(event, given):
-    host = {"socket.connect": lambda: given[1][0], "socket.getaddrinfo": lambda: given[0]}.get(event, lambda: None)()
-    if host not in (None, "127.0.0.1", "localhost"):
-        print("asked", host, file=sys.stderr)
-sys.addaudithook(listen)
-from reid.__main__ import main
-sys.exit(main(sys.argv[1:]))
-"""
 ODD = "<b>{{1}}${2}&.jpg"  # a name that is no markup
 DOORS = ("gradio_api/file=", "file=", "gradio_api/file/")
 PAGES = (("", 1), ("", 3), ("/1", 1), ("none", 1))  # part of a name, page
-WAIT = 30_000  # milliseconds
-
-
-class Server:
-    """A running `reid browse` on `photos`; `log` is its standard error."""
-
-    def __init__(self, folder: Path, *words: str) -> None:
-        self.photos, self.log = folder / "photos", folder / "log.txt"
-        command = [sys.executable, "-c", WATCHED, "browse", *words, "--port", "0", "--device", "cpu"]
-        (folder / "tmp").mkdir()
-        told = {"cwd": PROJECT, "env": os.environ | {"TMPDIR": str(folder / "tmp")}, "text": True}
-        with open(self.log, "w") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, **told)
-        line = self.process.stdout.readline()
-        assert line.startswith("http://127.0.0.1:"), self.log.read_text()
-        self.port = int(re.search(r":(\d+) ", line)[1])
-
-    def get(self, path: str, **headers: str) -> tuple[int, bytes]:
-        """Status and body of a request for exactly this path."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.putrequest("GET", path, skip_host="Host" in headers)
-        for name, value in headers.items():
-            connection.putheader(name, value)
-        connection.endheaders()
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+WAIT = 120_000  # milliseconds
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +37,12 @@ def server(people, config, tmp_path_factory):
     for number, row in enumerate(rows[:12]):
         shutil.copy(people.root / row.key, folder / "photos" / (ODD if number == 11 else f"{number:02d}.jpg"))
     pack = write(folder / "pack", config)
-    running = Server(folder, str(pack), "--gallery", str(folder / "photos"))
+    words = ("browse", str(pack), "--gallery", str(folder / "photos"), "--port", "0", "--device", "cpu")
+    running = Server(folder, [sys.executable, "-c", WATCHED, *words])
     yield running
-    assert [*(folder / "tmp").glob("reid-browse-*/*")]  # what was dropped
-    running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(60) == 0
+    dropped = [*(folder / "tmp").glob("reid-browse-*/*")]
+    assert running.stop() == 0
+    assert dropped
     assert not [*(folder / "tmp").glob("reid-browse-*")]
     assert "Traceback" not in running.log.read_text()
 

@@ -1,24 +1,20 @@
 """Exported files compute what torch does, in their own runtimes; needs the extra `export`."""
 
 import json
-import re
-import shlex
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from reid.__main__ import main
 from reid.checkpoints.pack import pack_of
 from reid.checkpoints.pack_format import Pack
 from reid.embeddings.inference import folded
 from reid.export.files import write_exported
 from reid.export.graph import Graph
 from reid.search.extractor import load
-from tests.conftest import PROJECT
 from tests.packs import trained, write
+from tests.pages import blocks_of, run_reid
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra export: pip install '.[export]'")
 openvino = pytest.importorskip("openvino", reason="needs the extra export: pip install '.[export]'")
@@ -74,7 +70,7 @@ def test_an_onnx_file_says_what_it_takes_and_gives(tmp_path, config):
     assert Pack.model_validate_json(told["pack"]) == pack
 
 
-@pytest.mark.parametrize("network", ["mobilenetv2", "swin"])
+@pytest.mark.parametrize("network", NETWORKS)
 def test_openvino_gives_what_torch_gives(tmp_path, config, network):
     model, pack = packed(config, network)
     write_exported(tmp_path / "model.xml", model, pack, "images")
@@ -101,18 +97,18 @@ def test_torch_loads_its_own_without_our_code(tmp_path, config):
             assert apart(found.float().numpy(), want.float().numpy()) < 1e-5
 
 
-def test_every_line_of_the_docs_runs(tmp_path, config, monkeypatch, capsys):
+def test_every_line_of_the_docs_runs(tmp_path, config, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "results/synthetic/small/pack", config)
-    text = (PROJECT / "docs/use.md").read_text().replace("\\\n", " ")
-    lines = re.findall(r"^reid (export .*)$", text, re.MULTILINE)
-    for line in lines:
-        assert main(shlex.split(line)) == 0, capsys.readouterr().err
-    assert {Path(line.split("--output ")[1].split()[0]).suffix for line in lines} == {".onnx", ".pt2", ".xml"}
-    block = next(code for code in re.findall(r"^```py\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
     photograph = torch.randint(0, 256, (1, 3, 200, 90), dtype=torch.uint8)
     known = {"images": photograph.numpy()}
-    exec(block, known)
+    for block in blocks_of(__file__):
+        if block.language == "py":
+            exec(block.code, known)
+            continue
+        assert {run_reid(line) for line in block.lines} == {"export"}
+    written = {path.name for path in tmp_path.glob("*.*")}
+    assert {"model.onnx", "model.pt2", "model.xml", "boxmot.onnx", "ultralytics.onnx"} <= written
     wanted = load("results/synthetic/small/pack", "cpu").embed(photograph)
     assert np.abs(known["flat"] - wanted.flat()).max() < 5e-3
     assert json.loads(known["told"]["pack"])["name"] == "people/small"

@@ -5,6 +5,7 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 import torch
+import yaml
 
 pytest.importorskip("ultralytics", reason="needs ultralytics: make test-extras EXTRAS=ultralytics")
 pytest.importorskip("onnxscript", reason="needs the extra export: make test-extras EXTRAS=ultralytics")
@@ -17,8 +18,9 @@ from ultralytics.utils.checks import check_yaml
 
 from reid.adapters.boxes import cropped
 from reid.search.extractor import load
+from tests.pages import blocks_of
 from tests.tracking import demo_pack, exported, switches, tracked
-from tests.video import draw_video
+from tests.video import Video, draw_video
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +32,15 @@ def pack(tmp_path_factory, config):
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory, pack):
-    return exported(pack, tmp_path_factory.mktemp("exported"), "ultralytics")
+    return exported(pack, tmp_path_factory.mktemp("exported"), __file__) / "model.onnx"
+
+
+@pytest.fixture
+def told(file, monkeypatch):
+    """What the page writes into a tracker's file, where its model lies."""
+    (block,) = blocks_of(__file__, "yaml")
+    monkeypatch.chdir(file.parent)
+    return yaml.safe_load(block.code)
 
 
 def test_its_encoder_gives_nearly_our_vectors(pack, file):
@@ -46,9 +56,9 @@ def test_its_encoder_gives_nearly_our_vectors(pack, file):
     assert alike.min() > 0.85, f"ultralytics {version('ultralytics')}: {alike}"
 
 
-def test_its_tracker_takes_the_file(file, capsys):
+def test_its_tracker_takes_the_file(told, capsys):
     video = draw_video(frames=60)
-    models = {"motion": {}, "file": {"with_reid": True, "model": str(file)}}
+    models = {"motion": told | {"with_reid": False}, "file": told}
     found = {name: run(video, given) for name, given in models.items()}
     with capsys.disabled():
         numbers = {name: switches(one) for name, one in found.items()}
@@ -57,9 +67,26 @@ def test_its_tracker_takes_the_file(file, capsys):
     assert found["file"] != found["motion"]
 
 
+@pytest.mark.parametrize(("changes", "again"), [({}, True), ({"proximity_thresh": 0.5}, False)])
+def test_a_person_is_found_where_no_box_overlaps(told, changes, again):
+    """As the page sets it; its own 0.5 compares only boxes that overlap by half."""
+    assert YAML.load(check_yaml("botsort.yaml"))["proximity_thresh"] == 0.5
+    person = draw_video(people=1, frames=4)
+    left, top, right, bottom = person.boxes[0][0].round().astype(int)
+    crop = person.frames[0][top:bottom, left:right]
+    frames, boxes = [], []
+    for x in (20, 420):
+        frame = np.zeros_like(person.frames[0])
+        frame[50 : 50 + len(crop), x : x + crop.shape[1]] = crop
+        frames.append(frame)
+        boxes.append(np.array([[x, 50, x + crop.shape[1], 50 + len(crop)]], np.float32))
+    first, second = run(Video(frames, boxes, [np.array([0])] * 2), told | changes)
+    assert list(first) == [0]
+    assert (second == first) is again
+
+
 def run(video, changes: dict) -> list[dict[int, int]]:
-    settings = YAML.load(check_yaml("botsort.yaml")) | {"gmc_method": "none", "device": "cpu"}
-    settings |= {"proximity_thresh": 0.0} | changes  # people are found again wherever they come out
+    settings = YAML.load(check_yaml("botsort.yaml")) | {"gmc_method": "none", "device": "cpu"} | changes
     tracker = BOTSORT(IterableSimpleNamespace(**settings))
 
     def update(boxes, frame):

@@ -1,8 +1,6 @@
 """Galleries searched by FAISS's candidates; needs faiss-cpu (make test-extras EXTRAS=faiss)."""
 
 import json
-import re
-import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +10,14 @@ import pytest
 
 from artefacts.errors import UserError
 from reid import load
-from reid.__main__ import main
 from reid.checkpoints.pack_format import Pack
 from reid.search.feature_file import digest_of, read_features
 from reid.search.features import Features
 from reid.search.index import IndexedFile, built
 from reid.search.index_file import read_index, write_index
 from reid.search.indexed_gallery import IndexedGallery
-from tests.conftest import PROJECT
 from tests.packs import PARTS, write
+from tests.pages import blocks_of, run_reid
 from tests.unit.reid.search.conftest import fabricated, kept
 
 faiss = pytest.importorskip("faiss", reason="needs faiss-cpu: make test-extras EXTRAS=faiss")
@@ -113,8 +110,7 @@ def test_what_faiss_cannot_read_is_one_line(pack, tmp_path, monkeypatch):
         read_index(tmp_path / "g.faiss", pack)
 
 
-def test_the_lines_of_the_docs_run(people, config, tmp_path, monkeypatch, capsys):
-    section = (PROJECT / "docs/use.md").read_text().split("### Large galleries")[1].split("\n### ")[0]
+def test_the_lines_of_the_docs_run(people, config, tmp_path, monkeypatch):
     model = write(tmp_path / "results/synthetic/small/pack", config)
     monkeypatch.chdir(tmp_path)
     images = sorted(people.root.rglob("*.jpg"))[:9]
@@ -123,11 +119,8 @@ def test_the_lines_of_the_docs_run(people, config, tmp_path, monkeypatch, capsys
         (tmp_path / f"shard{number}").mkdir()
         for image in shard:
             shutil.copy(image, f"shard{number}")
-    lines = "".join(re.findall(r"^```bash\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)).replace("\\\n", " ")
-    for line in lines.splitlines():
-        program, *words = shlex.split(line)
-        extra = ["--output", "hits.json"] if words[0] == "search" else []
-        assert (program, main([*words, *extra])) == ("reid", 0), capsys.readouterr().err
+    for line in (line for block in blocks_of(__file__) for line in block.lines):
+        run_reid(line + " --output hits.json" * line.startswith("reid search"))
     hits = json.loads((tmp_path / "hits.json").read_text())
     query, gallery = (load(model, "cpu").embed(paths) for paths in (images[:1], images[1:]))
     assert [hit["distance"] for hit in hits] == pytest.approx(np.sort(query.distances(gallery)[0]).tolist(), abs=1e-3)
