@@ -8,13 +8,17 @@ from artefacts.errors import UserError
 from artefacts.extras import needed
 from reid.search.feature_file import digest_of, read_features
 from reid.search.features import Features
-from reid.search.index import IndexedFile, built
+from reid.search.index import CODES, EIGHT, ONE_BY_ONE, IndexedFile, built
 from reid.search.index_file import ENDING, write_index
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("features", nargs="+", type=Path, metavar="FEATURES", help=".npz of reid embed, of one model")
     parser.add_argument("--output", type=Path, required=True, help=f"the index ({ENDING})")
+    parser.add_argument(
+        "--codes", choices=CODES, default="scalar",
+        help=f"beyond {ONE_BY_ONE:,} images, a byte for each number (scalar), or for {EIGHT} of them (product)",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -23,7 +27,7 @@ def run(arguments: argparse.Namespace) -> None:
     galleries = {path: read_features(path, mapped=True).features for path in arguments.features}
     require_one_model(galleries)
     files = [IndexedFile(path=str(path), digest=digest_of(path), images=len(of)) for path, of in galleries.items()]
-    index = built(list(galleries.values()), files)
+    index = built(list(galleries.values()), files, codes=arguments.codes)
     write_index(arguments.output, index)
     print(f"{arguments.output}: {index.vectors.ntotal} images of {len(files)} files")
 

@@ -161,10 +161,17 @@ class Features:
         show: the geometric mean of its shares of what each shows. An approximation of Eq. 9; docs/use.md says what it
         loses in a ranking (benchmarks/features.py).
         """
+        vectors, _ = self.weighted()
+        return normalised(vectors.reshape(len(self), vectors.shape[1] * vectors.shape[2])).astype(np.float32)
+
+    def weighted(self) -> tuple[np.ndarray, np.ndarray]:
+        """The compared embeddings [N, P, D], each of the length of its visibility, and these visibilities [N, P].
+
+        Inner products of the former are sums of cosines over what both show, of the latter how much both show.
+        """
         sides = [normalised(self._side(columns)) for columns in self.columns.values()]
         weights = compared(_Split(self), self.pack.matching, self.embedding_names).weights
-        vectors = np.stack(sides, axis=1) * weights[:, :, None]
-        return normalised(vectors.reshape(len(self), vectors.shape[1] * vectors.shape[2])).astype(np.float32)
+        return np.stack(sides, axis=1) * weights[:, :, None], weights
 
     def _side(self, columns: list[int]) -> np.ndarray:
         return self.embeddings[:, columns].reshape(len(self), len(columns) * self.embeddings.shape[-1])

@@ -24,8 +24,9 @@ ENDING, MAGIC = ".faiss", b"bpbreid.index.01"
 class Told(Section):
     """What an index file says: the files that it was made of, in order, and the pack that compares their vectors."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     pack: Pack
+    level: float  # of the mean cosines that are told apart best
     files: list[IndexedFile]
     sha256: str  # of FAISS's bytes
 
@@ -44,7 +45,7 @@ def write_index(path: Path, index: Index) -> None:
             raise UserError(f"{path}: cannot be written ({_first_line(error)}); make room there") from None
         with open(temporary, "rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        told = Told(pack=index.pack, files=index.files, sha256=sha256).model_dump_json().encode()
+        told = Told(pack=index.pack, level=index.level, files=index.files, sha256=sha256).model_dump_json().encode()
         with open(temporary, "ab") as file:
             file.write(told + len(told).to_bytes(8, "little") + MAGIC)
 
@@ -64,7 +65,7 @@ def read_index(path: Path, pack: Pack) -> Index:
         raise UserError(f"{path}: is damaged ({_first_line(error)}); build it again: {again(told.paths)}") from None
     if vectors.ntotal != sum(file.images for file in told.files):
         raise UserError(f"{path}: does not hold the images that it names; build it again: {again(told.paths)}")
-    return Index(vectors, told.pack, told.files)
+    return Index(vectors, told.pack, told.level, told.files)
 
 
 def _told(path: Path) -> Told:

@@ -33,7 +33,7 @@ def index_of(*paths) -> Index:
     files = [
         IndexedFile(path=str(path), digest=digest_of(path), images=len(read_features(path).features)) for path in paths
     ]
-    return Index(AllVectors(sum(file.images for file in files)), read_features(paths[0]).features.pack, files)
+    return Index(AllVectors(sum(file.images for file in files)), read_features(paths[0]).features.pack, 0.3, files)
 
 
 def test_only_candidates_are_ranked(pack):
