@@ -49,4 +49,5 @@ def test_each_format_stands_next_to_torch(pack, config, monkeypatch):
         assert row["ratio"] == row["theirs"] / row["ours"]
         if what.endswith("MB"):
             assert row["theirs"] == (pack / "model.safetensors").stat().st_size / 1e6
-            assert 0.5 < row["ratio"] < 1.5  # weights are in every file, once, or next to it
+            least, most = (1.5, 4.5) if export.INT8 in what else (0.5, 1.5)
+            assert least < row["ratio"] < most  # weights are in every file, once, or next to it

@@ -1,18 +1,24 @@
 """Exported files compute what torch does, in their own runtimes; needs the extra `export`."""
 
 import json
+import re
+import shutil
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from reid.__main__ import main
 from reid.checkpoints.pack import pack_of
 from reid.checkpoints.pack_format import Pack
 from reid.embeddings.inference import folded
 from reid.export.files import write_exported
 from reid.export.graph import Graph
 from reid.search.extractor import load
+from tests.configuration import copy_configuration
 from tests.packs import trained, write
 from tests.pages import blocks_of, run_reid
 
@@ -97,18 +103,53 @@ def test_torch_loads_its_own_without_our_code(tmp_path, config):
             assert apart(found.float().numpy(), want.float().numpy()) < 1e-5
 
 
-def test_every_line_of_the_docs_runs(tmp_path, config, monkeypatch):
+@pytest.fixture
+def run(people, config, tmp_path, monkeypatch):
+    """The working folder of a finished run, with a pack of random weights."""
     monkeypatch.chdir(tmp_path)
+    copy_configuration(tmp_path)
     write(tmp_path / "results/synthetic/small/pack", config)
+    shutil.copytree(people.root, tmp_path / "results/synthetic/source")
+    shutil.copy(people.manifest, tmp_path / "results/synthetic/manifest.csv")
+
+
+INT8 = ["export", "results/synthetic/small/pack", "--output", "small.onnx", "--int8", "synthetic", "--max-map-loss"]
+
+
+def test_int8_is_smaller_and_gives_nearly_the_same(run, capsys):
+    assert main([*INT8, "100"]) == 0, capsys.readouterr().err
+    assert re.search(r"^mAP on synthetic: [\d.]+ in float32, [\d.]+ in int8$", capsys.readouterr().out, re.MULTILINE)
+    assert main(["export", INT8[1], "--output", "float.onnx"]) == 0
+    small, float32 = (Path(name).stat().st_size for name in ("small.onnx", "float.onnx"))
+    assert small < 0.5 * float32
+    photographs = sorted(Path("results/synthetic/source/query").glob("*.jpg"))
+    pixels = np.stack([np.asarray(Image.open(path).resize((32, 64))) for path in photographs])
+    images = {"images": pixels.transpose(0, 3, 1, 2)}
+    found, wanted = (onnxruntime.InferenceSession(name).run(None, images)[0] for name in ("small.onnx", "float.onnx"))
+    cosine = (found * wanted).sum(-1) / np.linalg.norm(found, axis=-1) / np.linalg.norm(wanted, axis=-1)
+    assert cosine.min() > 0.9
+    assert np.abs(found - wanted).max() > 0
+    assert "int8" in onnxruntime.InferenceSession("small.onnx").get_modelmeta().custom_metadata_map
+
+
+def test_int8_that_loses_too_much_is_not_written(run, capsys):
+    assert main([*INT8[:-1], "--max-map-loss=-100"]) != 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "mAP" in line]
+    assert re.search(r"small.onnx: not written, mAP falls from [\d.]+ in float32 to [\d.]+ in int8", line)
+    assert not Path("small.onnx").exists()
+
+
+def test_every_line_of_the_docs_runs(run, tmp_path):
     photograph = torch.randint(0, 256, (1, 3, 200, 90), dtype=torch.uint8)
     known = {"images": photograph.numpy()}
     for block in blocks_of(__file__):
         if block.language == "py":
             exec(block.code, known)
             continue
-        assert {run_reid(line) for line in block.lines} == {"export"}
+        for line in block.lines:  # random weights have mAP by chance
+            assert run_reid(line + " --max-map-loss 100" * ("--int8" in line)) == "export"
     written = {path.name for path in tmp_path.glob("*.*")}
-    assert {"model.onnx", "model.pt2", "model.xml", "boxmot.onnx", "ultralytics.onnx"} <= written
+    assert {"model.onnx", "model.int8.onnx", "model.pt2", "model.xml", "boxmot.onnx", "ultralytics.onnx"} <= written
     wanted = load("results/synthetic/small/pack", "cpu").embed(photograph)
     assert np.abs(known["flat"] - wanted.flat()).max() < 5e-3
     assert json.loads(known["told"]["pack"])["name"] == "people/small"
