@@ -1,8 +1,10 @@
 """The manifest: one row an image of a dataset, sorted by key. Everything later in the workflow starts from it."""
 
+import argparse
 import csv
 import hashlib
 import itertools
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
@@ -130,6 +132,14 @@ def _no_manifest(manifest: Path, reason: str) -> UserError:
 def digest_of(sources: list[Source]) -> str:
     """SHA-256 of which images there are, with their contents: blind to all else that a manifest says of them."""
     return hashlib.sha256("".join(f"{source.sha256} {source.key}\n" for source in sources).encode()).hexdigest()
+
+
+def shard_from(text: str) -> tuple[int, int]:
+    """Number and count of a shard such as 0-of-2, for argparse."""
+    match = re.fullmatch(r"(\d+)-of-([1-9]\d*)", text)
+    if not match or int(match[1]) >= int(match[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no shard; write 0-of-2 for the first of two")
+    return int(match[1]), int(match[2])
 
 
 def shard_of(key: str, shards: int) -> int:

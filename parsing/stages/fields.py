@@ -1,7 +1,6 @@
 """Find the maps and skeletons of one shard of a dataset's images, but of those alone that are not known yet."""
 
 import argparse
-import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from artefacts.files import sha256_of
 from artefacts.gpus import take_gpus
-from artefacts.manifest import Source, digest_of, read_sources, shard_of
+from artefacts.manifest import Source, digest_of, read_sources, shard_from, shard_of
 from artefacts.progress import track
 from artefacts.provenance import provenance
 from artefacts.state import fingerprint, working_folder
@@ -26,18 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="root, pifpaf, extraction, JSON")
     parser.add_argument("--manifest", type=Path, required=True, help="CSV: key, sha256, ...")
     parser.add_argument("--checkpoint", type=Path, required=True, help="PifPaf weights, .safetensors or .pkl")
-    parser.add_argument("--shard", type=_shard, required=True, help="which part of the images, such as 0-of-2")
+    parser.add_argument("--shard", type=shard_from, required=True, help="which part of the images, such as 0-of-2")
     parser.add_argument("--fields", type=Path, required=True, help="output HDF5")
     parser.add_argument("--known", type=Path, required=True, help="HDF5 of an earlier run, if there is one")
     parser.add_argument("--state", type=Path, required=True, help="folder for work in progress")
     parser.add_argument("--threads", type=int, default=1, help="processes of one thread each")
-
-
-def _shard(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)-of-([1-9]\d*)", text)
-    if not match or int(match[1]) >= int(match[2]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no shard; write 0-of-2 for the first of two")
-    return int(match[1]), int(match[2])
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -73,7 +73,7 @@ def read_pack(name: str | Path) -> tuple[BPBReID, Pack]:
     UserError if there is no such pack, without a network, and for files that are damaged or not a pack's.
     """
     folder = _folder(name)
-    pack = _configuration(folder / CONFIG)
+    pack = read_config(folder / CONFIG)
     backbone = backbone_of(pack.backbone, pack.preprocessing.size)
     network = BPBReID(backbone, len(pack.parts), 0, pack.use_bnneck_for, pack.head)
     try:
@@ -104,7 +104,8 @@ def _folder(name: str | Path) -> Path:
         ) from None
 
 
-def _configuration(path: Path) -> Pack:
+def read_config(path: Path) -> Pack:
+    """What a pack's `config.json` says. Raises UserError if there is none, or if it is none of this version."""
     try:
         text = path.read_text(encoding="utf-8")
         version = json.loads(text).get("format")

@@ -23,6 +23,13 @@ class Rerank(Section):
         return self
 
 
+class GalleryIndex(Section):
+    """The index of a dataset's gallery, `gallery.faiss`."""
+
+    shards: Count  # independent jobs
+    codes: Literal["scalar", "product"]  # beyond 20,000 images, a byte for each number, or for eight of them
+
+
 class SingleShot(Section):
     """CMC in galleries of one image an identity, as on CUHK03."""
 

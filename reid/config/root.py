@@ -22,7 +22,7 @@ from reid.config.dataset import (  # noqa: F401 - importers find all types here
 )
 from reid.config.downloads import Address
 from reid.config.model_names import dataset_of, entry_of, trained_on
-from reid.config.report import Matching, Pictures, Table, TableRow, datasets_of
+from reid.config.report import GalleryIndex, Matching, Pictures, Table, TableRow, datasets_of
 from reid.config.training import (  # noqa: F401 - as above
     Augmentation,
     BackboneConfig,
@@ -56,6 +56,7 @@ class Config(LabelConfig):
     recipes: dict[Name, dict]
     models: dict[Name, dict]
     matchings: dict[Name, Matching]
+    index: GalleryIndex
     pictures: Pictures
     tables: dict[Name, Table]
     fetch: bool  # whether missing weights are downloaded

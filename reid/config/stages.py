@@ -132,6 +132,26 @@ class EvaluateConfig(StageConfig):
         return cls(name=matching, matching=config.matchings[matching])
 
 
+class GalleryConfig(StageConfig):
+    """Where the images of a dataset lie."""
+
+    root: str
+
+    @classmethod
+    def of(cls, config: Config, dataset: str) -> Self:
+        return cls(root=config.datasets[dataset].root)
+
+
+class IndexConfig(StageConfig):
+    """How an index rounds."""
+
+    codes: Literal["scalar", "product"]
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        return cls(codes=config.index.codes)
+
+
 class SummariseConfig(StageConfig):
     """Which metrics are put together, and what is noted next to them."""
 

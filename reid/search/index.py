@@ -68,7 +68,11 @@ def built(
     galleries: Sequence[Features], files: Sequence[IndexedFile], lists: int | None = None, codes: str = "scalar"
 ) -> Index:
     """An index of the galleries, which these `files` hold; `lists` as the module says, unless given."""
-    index = trained(galleries, lists, codes)
+    return with_images(trained(galleries, lists, codes), galleries, files)
+
+
+def with_images(index: Index, galleries: Sequence[Features], files: Sequence[IndexedFile]) -> Index:
+    """The index, which held none, with the images of the galleries; it is changed."""
     with bar(sum(map(len, galleries)), "indexing", "images") as progress:
         for gallery in galleries:
             for start in range(0, len(gallery), BLOCK):
@@ -97,15 +101,16 @@ def merged(indices: Sequence[Index]) -> Index:
     """One index of the images of all, in their order, trained as one; the first is changed."""
     first, *others = indices
     for other in others:
-        first.vectors.merge_from(other.vectors, first.vectors.ntotal)
+        numbered = first.vectors.ntotal if hasattr(first.vectors, "nlist") else 0  # without lists, by their order
+        first.vectors.merge_from(other.vectors, numbered)
     return first._replace(files=[file for index in indices for file in index.files])
 
 
 def vectors_of(features: Features, factor: float) -> np.ndarray:
     """Vectors of unit length of N images: their weighted embeddings, visibilities times `factor`, and zeros."""
     vectors, weights = features.weighted()
-    sides = [vectors.reshape(len(features), -1), factor * weights]
-    whole = np.concatenate(sides, axis=1)
+    flat = vectors.reshape(len(features), vectors.shape[1] * vectors.shape[2])
+    whole = np.concatenate([flat, factor * weights], axis=1)
     padded = np.pad(whole, [(0, 0), (0, -whole.shape[1] % EIGHT)])
     return np.ascontiguousarray(normalised(padded), np.float32)
 

@@ -50,11 +50,11 @@ def write_index(path: Path, index: Index) -> None:
             file.write(told + len(told).to_bytes(8, "little") + MAGIC)
 
 
-def read_index(path: Path, pack: Pack) -> Index:
-    """The index in a file. Raises UserError if it is damaged, not of the model of `pack`, or none of ours at all."""
+def read_index(path: Path, pack: Pack | None = None) -> Index:
+    """The index in a file. Raises UserError if it is damaged, of another model than `pack`, or none of ours at all."""
     faiss = needed("faiss", "faiss")
     told = _told(path)
-    if not told.pack.embeds_as(pack):
+    if pack and not told.pack.embeds_as(pack):
         raise UserError(
             f"{path}: is of another model than {pack.name} (of {told.pack.name}); build one of features of this model: "
             f"{again([])}"

@@ -11,6 +11,8 @@ from artefacts.errors import UserError
 from artefacts.images import UnreadableImage
 from reid.browse.images import of_features, of_folder
 from reid.browse.run import of_run
+from reid.search.features import joined
+from reid.search.stored import stored_features
 from tests import embeddings
 from tests.unit.reid.browse.conftest import images
 
@@ -60,6 +62,10 @@ def test_a_run_has_its_own_images(pack, tmp_path):
     np.testing.assert_array_equal(found.features.embeddings, gallery.features)
     np.testing.assert_array_equal(found.features.attention, gallery.attention)
     assert (found.key(3), found.cameras.tolist()) == (gallery.key[3], gallery.camera.tolist())
+    pieces = [stored_features(path, told, tmp_path, "gallery", (number, 4)) for number in range(4)]
+    assert [len(piece) for piece in pieces] == [1, 2, 1, 2]
+    np.testing.assert_array_equal(joined(pieces).embeddings, gallery.features)
+    assert joined(pieces).names == found.features.names
     other = told.model_copy(update={"provenance": {"inputs": {"model": {"sha256": "abc"}}}})
     with pytest.raises(UserError, match="is of other weights than the pack"):
         of_run(path, other, tmp_path)

@@ -35,6 +35,8 @@ def told(config: Config) -> Iterator[StageConfig]:
     yield from (stages.ImportBackboneConfig.of(config, backbone) for backbone in config.backbones)
     yield from (stages.FetchConfig.of(config, download) for download in config.downloads)
     yield label_stages.TrainPifPafConfig.of(config, "small")
+    yield stages.GalleryConfig.of(config, "occluded_duke")
+    yield stages.IndexConfig.of(config)
     for table in config.tables:
         yield from (stage(config, table) for stage in (targets.tabulated, targets.compared, targets.accounted))
 

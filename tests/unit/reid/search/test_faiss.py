@@ -1,6 +1,7 @@
 """Galleries searched by FAISS's candidates; needs faiss-cpu (make test-extras EXTRAS=faiss)."""
 
 import json
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -8,17 +9,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from artefacts.command import run
 from artefacts.errors import UserError
+from artefacts.manifest import ImageRow, write_manifest
 from reid import load
+from reid.__main__ import main
 from reid.checkpoints.pack_format import Pack
 from reid.search.feature_file import digest_of, read_features
 from reid.search.features import Features
-from reid.search.index import IndexedFile, built
+from reid.search.index import IndexedFile, built, merged, trained, with_images
 from reid.search.index_file import read_index, write_index
 from reid.search.indexed_gallery import IndexedGallery
+from reid.search.stored import stored_features
+from tests import embeddings
 from tests.packs import PARTS, write
 from tests.pages import blocks_of, run_reid
+from tests.people import stage
 from tests.unit.reid.search.conftest import fabricated, kept
+from tests.workflow.test_index import TARGET
 
 faiss = pytest.importorskip("faiss", reason="needs faiss-cpu: make test-extras EXTRAS=faiss")
 pytestmark = pytest.mark.slow
@@ -35,10 +43,10 @@ def crowd(pack: Pack, seed: int, images: int) -> Features:
     return replace(features, embeddings=near.astype(np.float32), visible=visible)
 
 
-def indexed(paths, lists=None):
+def indexed(paths, lists=None, codes="scalar"):
     features = {path: read_features(path, mapped=True).features for path in paths}
     files = [IndexedFile(path=str(path), digest=digest_of(path), images=len(of)) for path, of in features.items()]
-    return features, built(list(features.values()), files, lists)
+    return features, built(list(features.values()), files, lists, codes)
 
 
 @pytest.mark.parametrize("lists", [None, 40])
@@ -73,6 +81,48 @@ def test_candidates_hold_what_is_nearest(pack, tmp_path):
         assert recall[1] > 0.9
     same = indexed(paths, 100)[1]
     np.testing.assert_array_equal(faiss.serialize_index(same.vectors), faiss.serialize_index(one.vectors))
+
+
+@pytest.mark.parametrize(("lists", "codes"), [(None, "scalar"), (40, "scalar"), (40, "product")])
+def test_merged_shards_are_the_index_built_in_one_go(pack, tmp_path, lists, codes):
+    paths = [kept(tmp_path / f"{seed}.npz", crowd(pack, seed, 900)) for seed in (2, 3, 4)]
+    features, whole = indexed(paths, lists, codes)
+    write_index(tmp_path / "trained.faiss", trained(list(features.values()), lists, codes))
+    for path, file in zip(paths, whole.files, strict=True):
+        empty = read_index(tmp_path / "trained.faiss", pack)
+        write_index(path.with_suffix(".faiss"), with_images(empty, [features[path]], [file]))
+    index = merged([read_index(path.with_suffix(".faiss")) for path in paths])
+    for name, one in (("whole", whole), ("merged", index)):
+        write_index(tmp_path / f"{name}.faiss", one)
+    assert (tmp_path / "merged.faiss").read_bytes() == (tmp_path / "whole.faiss").read_bytes()
+    query = crowd(pack, 1, 20)
+    np.testing.assert_array_equal(index.candidates(query, 50), whole.candidates(query, 50))
+
+
+def test_jobs_of_the_workflow_make_an_index_that_search_takes(pack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    query, gallery = embeddings.fabricate(1, 4), embeddings.fabricate(2, 31)
+    told = pack.model_copy(update={"parts": embeddings.NAMES[2:], "channels": gallery.features.shape[-1]})
+    embeddings.write(tmp_path / "e.h5", query, gallery)
+    Path("config.json").write_text(told.model_dump_json())
+    write_manifest(Path("m.csv"), [ImageRow(key, "gallery", 1, 1, 9, 9, sha256=key) for key in gallery.key])
+    shards = [f"{number}-of-2" for number in range(2)]
+    known = {"config": {"root": "."}, "manifest": "m.csv", "embeddings": "e.h5", "pack": "config.json"}
+    for shard in shards:
+        assert stage("gallery", shard=shard, features=f"{shard}.npz", **known) == 0
+    words = ["index-train", "--config", '{"codes": "scalar"}', "--trained", "t.faiss", "--features"]
+    assert run("reid", {"index-train": ""}, [*words, *(f"{shard}.npz" for shard in shards)]) == 0
+    for shard in shards:
+        assert stage("index-add", trained="t.faiss", features=f"{shard}.npz", index=f"{shard}.faiss") == 0
+    words = ["index-merge", "--index", "g.faiss", "--shards", *(f"{shard}.faiss" for shard in shards)]
+    assert run("reid", {"index-merge": ""}, words) == 0
+    asked = stored_features(Path("e.h5"), told, Path(), "query")
+    features = {Path(f"{shard}.npz"): read_features(Path(f"{shard}.npz"), mapped=True).features for shard in shards}
+    index = read_index(Path("g.faiss"), told)
+    assert [file.path for file in index.files] == list(map(str, features))
+    _, hits = IndexedGallery(features, {Path("g.faiss"): index}).search(asked, 9, 31)
+    exact = asked.search(stored_features(Path("e.h5"), told, Path(), "gallery"), 9)
+    assert [hit["image"] for hit in hits.rows()] == [hit["image"] for hit in exact.rows()]
 
 
 def test_a_wrong_file_is_one_line(pack, tmp_path):
@@ -110,6 +160,15 @@ def test_what_faiss_cannot_read_is_one_line(pack, tmp_path, monkeypatch):
         read_index(tmp_path / "g.faiss", pack)
 
 
+def make_index(target: Path, model: Path) -> None:
+    """The index and the features of two shards, next to it, that the workflow would make of the images."""
+    target.with_suffix("").mkdir()
+    features = [target.with_suffix("") / f"{number}-of-2.npz" for number in range(2)]
+    for number, path in enumerate(features, 1):
+        assert main(["embed", f"shard{number}", "--model", str(model), "--output", str(path)]) == 0
+    assert main(["index", *map(str, features), "--output", str(target)]) == 0
+
+
 def test_the_lines_of_the_docs_run(people, config, tmp_path, monkeypatch):
     model = write(tmp_path / "results/synthetic/small/pack", config)
     monkeypatch.chdir(tmp_path)
@@ -120,7 +179,12 @@ def test_the_lines_of_the_docs_run(people, config, tmp_path, monkeypatch):
         for image in shard:
             shutil.copy(image, f"shard{number}")
     for line in (line for block in blocks_of(__file__) for line in block.lines):
-        run_reid(line + " --output hits.json" * line.startswith("reid search"))
+        if line.startswith("snakemake"):  # whose jobs tests/workflow/test_index.py plans, and the test above runs
+            assert line.endswith(f" {TARGET}")
+            make_index(Path(TARGET), model)
+            continue
+        words = [str(path) for word in line.split() for path in (sorted(Path().glob(word)) if "*" in word else [word])]
+        run_reid(shlex.join(words) + " --output hits.json" * line.startswith("reid search"))
     hits = json.loads((tmp_path / "hits.json").read_text())
     query, gallery = (load(model, "cpu").embed(paths) for paths in (images[:1], images[1:]))
     assert [hit["distance"] for hit in hits] == pytest.approx(np.sort(query.distances(gallery)[0]).tolist(), abs=1e-3)

@@ -8,7 +8,7 @@ import pytest
 from artefacts.errors import UserError
 from reid.__main__ import main
 from reid.search.feature_file import digest_of, read_features
-from reid.search.index import Index, IndexedFile
+from reid.search.index import SHARE, Index, IndexedFile, vectors_of
 from reid.search.indexed_gallery import IndexedGallery
 from tests.unit.reid.search.conftest import fabricated, kept
 
@@ -45,6 +45,20 @@ def test_only_candidates_are_ranked(pack):
         expected = inside[np.argsort(distances[row, inside], kind="stable")][:5]
         np.testing.assert_array_equal(found.images[row], expected)
         np.testing.assert_allclose(found.distances[row], distances[row, expected], rtol=1e-5)
+
+
+def test_vectors_multiply_to_the_cosines_above_a_level_of_what_both_show(pack):
+    query, gallery = fabricated(pack, 1, 4), fabricated(pack, 2, 9)
+    product = vectors_of(query, -0.3 / SHARE) @ vectors_of(gallery, SHARE).T
+    for i in range(4):
+        above = []
+        for j in range(9):
+            both = np.flatnonzero(query.visibility[i] & gallery.visibility[j])
+            pairs = [(query.features[i, p], gallery.features[j, p]) for p in both]
+            cosines = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in pairs]
+            above.append((sum(cosines) - 0.3 * len(both)) / gallery.visibility[j].sum() ** 0.5)
+        np.testing.assert_allclose(product[i] / product[i, 0], np.array(above) / above[0], rtol=1e-3)
+    assert vectors_of(query[:0], 1).shape == (0, 48 + 8)  # six of eight numbers, six visibilities, filled up to eight
 
 
 def test_features_stay_in_their_file(shards):
