@@ -94,7 +94,7 @@ def indexed_rows(folder: Path, codes: str, exact: dict) -> list[dict]:
     for count in COUNTS:
         spent, way = alone(__file__, f"{codes}_{count}", folder), f"{codes} codes, {count} candidates"
         rows += [
-            row(f"{way}, recall@10", 1.0, recall(folder, f"{codes}_{count}")),
+            row(f"{way}, recall@10", None, recall(folder, f"{codes}_{count}")),
             row(f"{way}, ms a query", *(float(one["output"][0]) for one in (exact, spent))),
             row(f"{way}, MB", exact["peak_mb"], spent["peak_mb"]),
         ]
