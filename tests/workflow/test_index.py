@@ -2,6 +2,8 @@
 
 import sys
 
+import pytest
+
 from tests.people import stage
 from tests.workflow.conftest import write
 from tests.workflow.test_reruns import add_statement
@@ -19,6 +21,7 @@ def test_shards_are_independent_jobs_that_one_merges(workflow):
     assert not workflow.planned().rules  # no default target asks for it
 
 
+@pytest.mark.slow
 def test_what_changes_an_index_makes_it_anew(workflow):
     for name in ("model.safetensors", "config.json", "README.md"):  # which the stand-in for stages cannot make
         write(workflow.folder / "results/synthetic/small/pack" / name, name)
