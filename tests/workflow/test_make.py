@@ -75,6 +75,14 @@ def test_an_unknown_build_of_torch_is_refused_before_anything_is_installed(tmp_p
     assert not (tmp_path / "venv").exists()
 
 
+def test_openpifpaf_is_built_without_debugging_information():
+    command = [PROJECT / "envs/openpifpaf/cxx20", "-g", "-std=c++17", "one.cpp"]
+    told = subprocess.run(
+        command, env={**os.environ, "BPBREID_CXX": "echo"}, capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "-g -std=c++20 one.cpp -g0\n"
+
+
 def test_openpifpaf_is_built_where_torch_finds_ninja(tmp_path):
     (line,) = (line for line in told(tmp_path) if " -m pip wheel " in line)
     assert line.startswith(f"PATH={tmp_path}/venv/bin:")
