@@ -33,9 +33,9 @@ sys.path.insert(0, str(PROJECT))
 
 import openpifpaf  # noqa: E402
 
-from artefacts.command import run  # noqa: E402
-from artefacts.manifest import Source, read_sources  # noqa: E402
+from artefacts.manifest import Source  # noqa: E402
 from artefacts.processor import has_bfloat16  # noqa: E402
+from benchmarks.datasets.rendered import render  # noqa: E402
 from benchmarks.report import missed, write_report  # noqa: E402
 from parsing.config import Checkpoint  # noqa: E402
 from parsing.labels.label_maps import MaskMaker  # noqa: E402
@@ -49,7 +49,6 @@ from parsing.schemes import part_scheme  # noqa: E402
 from parsing.store import FieldFile, LabelFile, write_fields, write_labels  # noqa: E402
 from reid.config.files import CONFIGURATION, read_configuration  # noqa: E402
 from reid.config.root import Config  # noqa: E402
-from reid.config.stages import DrawConfig  # noqa: E402
 
 SIZE = (256, 128)  # height, width
 SHUFFLENETV2K16 = pifpaf.Architecture((4, 8, 4), (24, 348, 696, 1392, 1392), 2)
@@ -69,23 +68,14 @@ def main() -> None:
     torch.set_num_threads(1)
     config = read_configuration([PROJECT / name for name in CONFIGURATION])
     with tempfile.TemporaryDirectory() as folder:
-        sources = draw(Path(folder) / "images", config, arguments.images)
+        many = {"identities": 2 * (arguments.images // 12), "images": 12}
+        sources = render(Path(folder) / "images", config, **many)[: arguments.images]
         rows = [*speed(Path(folder), sources, config, arguments.turns), *storage(Path(folder), sources, config)]
     table = [dict(zip(("what", "theirs", "ours", "ratio", "target"), row, strict=True)) for row in rows]
     write_report(arguments.report, table)
     print(tabulate(table, headers="keys", tablefmt="github", floatfmt=".3g"))
     under = missed(table)
     sys.exit(f"under target: {'; '.join(under)}" if under else 0)
-
-
-def draw(folder: Path, config: Config, count: int) -> list[Source]:
-    """Crops of synthetic people, sorted by key."""
-    changes = {"identities": 2 * (count // 12), "images": 12, "distractors": 0, "junk": 0}
-    synthetic = config.datasets["synthetic"].synthetic.model_copy(update=changes)
-    told = DrawConfig(synthetic=synthetic).model_dump_json()
-    index = folder / "index.csv"
-    run("reid", {"draw": ""}, ["draw", "--config", told, "--index", str(index), "--truth", str(folder / "t.h5")])
-    return read_sources(index)[:count]
 
 
 def speed(folder: Path, sources: list[Source], config: Config, turns: int) -> list[tuple]:

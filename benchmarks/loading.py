@@ -34,14 +34,13 @@ except ImportError:
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from artefacts.command import run  # noqa: E402
 from artefacts.imagenet import IMAGENET_MEAN, IMAGENET_STD  # noqa: E402
 from artefacts.manifest import ImageRow  # noqa: E402
+from benchmarks.datasets.rendered import render, write_random_labels  # noqa: E402
 from benchmarks.report import Row, missed, write_report  # noqa: E402
-from parsing.store import LabelFile, write_labels  # noqa: E402
+from parsing.store import LabelFile  # noqa: E402
 from reid.config.files import CONFIGURATION, read_configuration  # noqa: E402
-from reid.config.root import Augmentation, Synthetic  # noqa: E402
-from reid.config.stages import DrawConfig  # noqa: E402
+from reid.config.root import Augmentation, Config  # noqa: E402
 from reid.data.samples import TrainingSamples, normalised  # noqa: E402
 
 BATCH, SHARE = 64, 16  # samples of a batch; samples that the reference does in its turn
@@ -60,7 +59,7 @@ def main() -> None:
     parts = config.schemes["eight"].parts
     table = []
     with tempfile.TemporaryDirectory() as folder:
-        rows = draw_images(Path(folder), config.datasets["synthetic"].synthetic, arguments.identities)
+        rows = draw_images(Path(folder), config, arguments.identities)
         write_maps(Path(folder), rows, list(parts))
         for size in ((256, 128), (384, 128)):
             table.append(compare(Path(folder), rows, parts, size, arguments.turns))
@@ -70,28 +69,19 @@ def main() -> None:
     sys.exit(f"under target: {'; '.join(under)}" if under else 0)
 
 
-def draw_images(folder: Path, synthetic: Synthetic, identities: int) -> list[ImageRow]:
+def draw_images(folder: Path, config: Config, identities: int) -> list[ImageRow]:
     """Training images of synthetic people, of Market-1501's 64 x 128 pixels."""
-    changes = {"identities": 2 * identities, "images": 4, "distractors": 0, "junk": 0, "width": 64, "height": 128}
-    told = DrawConfig(synthetic=synthetic.model_copy(update=changes)).model_dump_json()
-    words = ["--index", str(folder / "index.csv"), "--truth", str(folder / "truth.h5")]
-    run("reid", {"draw": ""}, ["draw", "--config", told, *words])
-    keys = sorted(f"bounding_box_train/{file.name}" for file in folder.glob("bounding_box_train/*.jpg"))
+    sources = render(folder, config, identities=2 * identities, images=4, width=64, height=128)
+    keys = [source.key for source in sources if source.key.startswith("bounding_box_train/")]
     return [ImageRow(key, "train", number // 4, 1, 64, 128, "") for number, key in enumerate(keys)]
 
 
 def write_maps(folder: Path, rows: list[ImageRow], part_names: list[str]) -> None:
-    """The same random maps for both paths: 36 native maps of 33 x 17 cells as .npy, a label file of 64 x 32 cells."""
+    """For both paths: 36 native maps of 33 x 17 cells as .npy, a label file of 64 x 32 cells."""
     rng = np.random.default_rng(0)
-    labelled = []
-    for row in sorted(rows):
+    for row in rows:
         np.save(folder / f"{row.key}.npy", rng.random((36, 33, 17), dtype=np.float32))
-        blocks = rng.integers(0, len(part_names) + 1, (8, 4), dtype=np.uint8)
-        labels = np.kron(blocks, np.ones((8, 8), np.uint8))
-        confidences = np.zeros((len(part_names), 64, 32), np.uint8)
-        labelled.append({"key": row.key, "status": "ok", "labels": labels, "confidences": confidences})
-    same = list(range(len(part_names) + 1))
-    write_labels(folder / "labels.h5", (64, 32), part_names, same, len(rows), labelled, {})
+    write_random_labels(folder / "labels.h5", [row.key for row in rows], part_names, rng)
 
 
 def compare(folder: Path, rows: list[ImageRow], parts: dict[str, list[int]], size: tuple[int, int], turns: int) -> Row:

@@ -26,8 +26,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
 from artefacts.command import run  # noqa: E402
-from artefacts.files import write_json  # noqa: E402
 from artefacts.manifest import read_sources  # noqa: E402
+from benchmarks.report import Row, write_report  # noqa: E402
 from parsing.config import Checkpoint  # noqa: E402
 from parsing.ground_truth import Truth  # noqa: E402
 from parsing.labels.label_maps import NOBODY, MaskMaker  # noqa: E402
@@ -54,13 +54,25 @@ def main() -> None:
         rows, truth, finder = rendered_crops(Path(folder), config, CROWD)
         policies = [judged(policy, rows, truth) for policy in POLICIES]
         labels = overlaps(rows, truth, finder, config)
-    write_json(arguments.report, {"policies": policies, "labels": labels})
+    write_report(arguments.report, [*map(picked, policies), *map(worth, labels)])
     for table in (policies, labels):
         print(tabulate(table, headers="keys", tablefmt="github", floatfmt=".3f"), end="\n\n")
     best = max(policies, key=lambda row: row["right"])["policy"]
     must_hold(best == config.labels.target, f"{best} is better than the default, {config.labels.target}")
     for row in labels[1:]:
         must_hold(row["without what lies on others"] > row["as it is"], f"{row['labels']}: others left in is as good")
+
+
+def picked(row: dict) -> Row:
+    """Of the report: how often a policy is right."""
+    return {"what": f"{row['policy']}, share of right picks", "theirs": None, "ours": row["right"], "ratio": None}
+
+
+def worth(row: dict) -> Row:
+    """Of the report: the usual way leaves in what lies on others."""
+    usual, ours = row["as it is"], row["without what lies on others"]
+    what = f"{row['labels']}, part IoU of crowds without what lies on others"
+    return {"what": what, "theirs": usual, "ours": ours, "ratio": ours / usual}
 
 
 def must_hold(claim: bool, otherwise: str) -> None:

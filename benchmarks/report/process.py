@@ -5,6 +5,7 @@ It imports no library, so that a way can measure its own imports.
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -29,23 +30,28 @@ def asked(
 
 
 def alone(program: str, way: str, file: Path) -> dict:
-    """CPU seconds, wall seconds and peak memory of a program's way in a process of its own, and what it printed."""
-    words = [sys.executable, program, "--way", way, "--file", str(file)]
+    """What a program's way takes in a process of its own on one thread (see `measured`)."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    spent = measured([sys.executable, program, "--way", way, "--file", str(file)], env=os.environ | threads)
+    print(f"{way} on {file.stat().st_size / 1e9:.1f} GB: {spent}", flush=True)
+    return spent
+
+
+def measured(words: list[str], **options: object) -> dict:
+    """CPU seconds, wall seconds and peak memory of a command with all processes that it waits for; what it printed.
+
+    `options` are those of Popen. Raises SystemExit, with the command, if it fails.
+    """
     start = time.perf_counter()
-    with subprocess.Popen(
-        words, env=os.environ | threads, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **options) as process:
         output = process.stdout.read().decode().split()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{way} ended with status {process.returncode}; run it by hand: {' '.join(words)}")
-    spent = {
+        raise SystemExit(f"ended with status {process.returncode}; run it by hand: {shlex.join(words)}")
+    return {
         "cpu_s": usage.ru_utime + usage.ru_stime,
         "wall_s": time.perf_counter() - start,
         "peak_mb": usage.ru_maxrss / 1024,
         "output": output,
     }
-    print(f"{way} on {file.stat().st_size / 1e9:.1f} GB: {spent}", flush=True)
-    return spent

@@ -1,11 +1,13 @@
-"""The tables of docs/speed.md are those of the kept reports."""
+"""What docs/speed.md and README.md say of speed is what the kept reports say."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from benchmarks.report import Row, missed, write_report
-from benchmarks.report.__main__ import KEPT, PAGE, page, reports
+from benchmarks.report.__main__ import BEGIN, BLOCKS, END, KEPT, PAGE, README, page, preparation, reports, tables
 
 ROWS: list[Row] = [
     {"what": "fast", "theirs": 6.0, "ours": 2.0, "ratio": 3.0, "target": 2},
@@ -16,9 +18,26 @@ ROWS: list[Row] = [
 ]
 
 
-def test_the_page_has_the_numbers_of_the_reports():
+@pytest.mark.parametrize("path", BLOCKS, ids=lambda path: path.name)
+def test_pages_have_the_numbers_of_the_reports(path):
     """Else: make speed-docs."""
-    assert PAGE.read_text() == page(PAGE.read_text(), reports(KEPT))
+    assert path.read_text() == page(path.read_text(), BLOCKS[path](reports(KEPT)))
+
+
+UNITS = r"s|ms|seconds?|minutes?|hours?|[KMG]i?B|gigabytes|%|times|GFLOP/s|images a second|points"
+
+
+def typed(path: Path) -> str:
+    """A page without what is generated, programs and names."""
+    text = path.read_text()
+    text = text.partition(BEGIN)[0] + text.partition(END)[2]
+    text = re.sub(r"^```.*?^```$|`[^`]*`|\]\(.*?\)", "", text, flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"\b[A-Za-z][\w-]*\d[\w-]*", "", text)
+
+
+def test_no_measured_number_is_typed():
+    assert not re.findall(r"\b\d[\d.,]*\b.*", typed(PAGE))
+    assert not re.findall(rf"\b(?:\d[\d.,]*|two|three|four|five|six|ten) (?:{UNITS})\b", typed(README))
 
 
 @pytest.mark.parametrize("program", sorted(path.stem for path in KEPT.glob("*.json")))
@@ -33,7 +52,7 @@ def test_a_kept_report_says_where_and_when_it_was_measured(program):
 def test_a_report_that_is_kept_is_in_the_tables(tmp_path):
     write_report(tmp_path / "loading.json", ROWS)
     measured = json.loads((tmp_path / "loading.json").read_text())["measured"]
-    text = page(PAGE.read_text(), reports(tmp_path))
+    text = page(PAGE.read_text(), tables(reports(tmp_path)))
     lines = [line.replace(" ", "") for line in text.splitlines()]
     assert "|`loading.py`|fast|6|2|3|2|" in lines
     assert "|`loading.py`|large|1,000|500|0.5|atmost0.4|" in lines
@@ -41,7 +60,15 @@ def test_a_report_that_is_kept_is_in_the_tables(tmp_path):
     assert measured["processor"] in text
     assert measured["commit"] in text
     assert "evaluation.py`|" not in "".join(lines)
-    assert page(text, reports(KEPT)) == PAGE.read_text()
+    assert page(text, tables(reports(KEPT))) == PAGE.read_text()
+
+
+def test_the_readme_says_what_30_000_images_take():
+    spent = {"manifest": 12.34, "check of the protocol": 1.5, "dry run": 5.0}
+    rows = [{"what": f"30,000 images, {name}, CPU s at most", "ours": seconds} for name, seconds in spent.items()]
+    text = " ".join(preparation({"processes": {"rows": [{"what": "stage fields", "ours": 1.0}, *rows]}}).split())
+    assert "30,000 images is listed in 12.3 CPU seconds and checked in 1.5; a dry run" in text
+    assert "takes 5 (" in text
 
 
 def test_what_is_not_as_wanted_is_named():

@@ -1,0 +1,1 @@
+"""Datasets that benchmarks measure with, made where they are needed."""
