@@ -39,7 +39,7 @@ def page(text: str, block: str) -> str:
     """The page with the block between its two marks."""
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
-    return f"{before}{BEGIN}\n\n{block}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n{block}\n{END}{after}"
 
 
 def tables(found: dict[str, dict]) -> str:
