@@ -121,7 +121,7 @@ def test_int8_is_smaller_and_gives_nearly_the_same(run, capsys):
     assert re.search(r"^mAP on synthetic: [\d.]+ in float32, [\d.]+ in int8$", capsys.readouterr().out, re.MULTILINE)
     assert main(["export", INT8[1], "--output", "float.onnx"]) == 0
     small, float32 = (Path(name).stat().st_size for name in ("small.onnx", "float.onnx"))
-    assert small < 0.5 * float32
+    assert small < 0.6 * float32  # five of its twelve convolutions stay in float
     photographs = sorted(Path("results/synthetic/source/query").glob("*.jpg"))
     pixels = np.stack([np.asarray(Image.open(path).resize((32, 64))) for path in photographs])
     images = {"images": pixels.transpose(0, 3, 1, 2)}
