@@ -55,9 +55,9 @@ def main() -> None:
     write_json(arguments.report, table)
     write_svg(drawn(table, arguments.models), arguments.report.with_suffix(".svg"))
     print(tabulate(table, headers="keys", tablefmt="github", floatfmt=".3f"))
-    print(
-        "they cross at a part IoU of", ", ".join(f"{iou:.2f}" for iou in crossings(table, *arguments.models)) or "none"
-    )
+    if len(table) > 1 and len(arguments.models) == 2:
+        crossed = ", ".join(f"{iou:.2f}" for iou in crossings(table, *arguments.models)) or "none"
+        print("they cross at a part IoU of", crossed)
 
 
 def measured(config: Config, arguments: argparse.Namespace, point: str) -> dict:

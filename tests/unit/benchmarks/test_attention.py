@@ -94,5 +94,5 @@ def test_both_kinds_of_attention_are_trained_and_searched(run, monkeypatch, caps
     assert 0 < row["small_fixed_attention"] <= 1
     printed = capsys.readouterr().out
     assert "| strong" in printed
-    assert "they cross at a part IoU of none" in printed
+    assert "they cross" not in printed
     assert "fixed" in report.with_suffix(".svg").read_text()
