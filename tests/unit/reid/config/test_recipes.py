@@ -22,10 +22,11 @@ def differences(one: object, other: object, where: str = "") -> set[str]:
 
 
 def test_strong_changes_what_is_documented_and_no_more(config):
-    changed = {"recipe", "matching", "extra_matchings", "augmentation.occlusion"}
-    for plain in ("resnet50", "hrnet", "small"):
+    changed = {"recipe", "matching", "extra_matchings", "augmentation.occlusion", "augmentation.flip"}
+    for plain, more in (("resnet50", {"size"}), ("hrnet", set()), ("small", set())):
         entries = (config.model(name).model_dump(mode="json") for name in (plain, f"{plain}_strong"))
-        assert differences(*entries) == changed
+        assert differences(*entries) == changed | more
+    assert config.model("resnet50_strong").size == config.model("hrnet").size
     assert config.matchings["unit"].normalise
     assert config.matchings["unit"].visibility is True
 
