@@ -34,7 +34,7 @@ RUN ?= results/synthetic/small
 browse: $(READY) ## a page to search with, of the finished RUN (the demo's), in a browser on this machine alone
 	@envs/extra $(VENV) browse python -m reid browse $(RUN)
 
-seeds: $(READY) ## the demo with three seeds, whose table the README shows (about 15 minutes more)
+seeds: $(READY) ## the demo with three seeds, and recipe strong (about 20 minutes more)
 	@$(SNAKEMAKE) --configfile benchmarks/three_seeds.yaml
 	@echo; cat results/tables/demo.md
 
