@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from artefacts.extras import needed
 from reid.config.report import Matching
 from reid.evaluation.distance import PartDistances
 from reid.evaluation.matching import Compared
@@ -13,10 +14,12 @@ def distances_of(
 ) -> Distances:
     """Between all queries, or those of the numbers `chosen`, and the gallery.
 
-    Re-ranked ones depend on all queries and the whole gallery. Raises UserError where a visible feature is not finite.
+    Re-ranked ones depend on all queries and the whole gallery. Raises UserError where a visible feature is not finite,
+    or re-ranking lacks SciPy.
     """
     if matching.rerank is None:
         return PartDistances(query, gallery, chosen, compute)
+    needed("scipy", "rerank")
     from reid.evaluation.rerank import Reranked  # loads SciPy, for a tenth of a second
 
     return Reranked(query, gallery, matching.rerank, chosen, compute)

@@ -64,10 +64,10 @@ USES = ("embed", "search", "compare", "browse", "index", "export")
     "module", [*(f"reid.commands.{name}" for name in USES), "reid.search.extractor", "reid.adapters.torchreid"]
 )
 def test_using_a_model_needs_no_pandas(module):
-    """Not even where it is imported late: with pandas 2 and 3 it is the same. Parquet is pyarrow's alone."""
+    """Not even where it is imported late: with pandas 2 and 3 it is the same. Parquet takes pyarrow, re-ranks SciPy."""
     needed = {name.split(".")[0] for source in import_closure(module) for name in imported(_source(source))}
     assert {"torch", "numpy"} <= needed
-    assert not needed & (set(MINIMAL) - {"pyarrow"})
+    assert not needed & (set(MINIMAL) - {"pyarrow", "scipy"})
 
 
 def test_an_editable_install_is_that_of_setuptools():

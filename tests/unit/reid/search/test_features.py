@@ -1,5 +1,6 @@
 """Features in memory are compared and searched as slow loops say."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -73,6 +74,15 @@ def test_a_matching_that_reranks_does_so_in_search_as_in_the_evaluation(pack, tm
     assert (wanted.nearest != plain.nearest).any()
     with pytest.raises(UserError, match=r"re-ranks .* takes the whole gallery, not candidates of an index; leave out"):
         query.search(gallery, 9, np.tile(np.arange(20), (5, 1)))
+
+
+def test_without_scipy_a_matching_that_reranks_names_the_extra(pack, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    matching = pack.matching.model_copy(update={"rerank": Rerank(k1=6, k2=3, original_weight=0.3)})
+    told = pack.model_copy(update={"matching": matching})
+    query, gallery = (replace(fabricated(pack, *of), pack=told) for of in ((1, 5), (2, 40)))
+    with pytest.raises(UserError, match=r"scipy: cannot be imported .*; install it: pip install '\.\[rerank\]'"):
+        query.search(gallery, 9)
 
 
 def test_flat_vectors_multiply_to_the_mean_cosine_of_what_both_show(pack):
