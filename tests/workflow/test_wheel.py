@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tomllib
 import venv
 from pathlib import Path
@@ -96,8 +95,7 @@ def unpacked_sdist(folder: Path) -> Path:
         shutil.copy(PROJECT / name, folder / "clone")
     for name in ("artefacts", "envs", "parsing", "reid", "tests"):
         shutil.copytree(PROJECT / name, folder / "clone" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    with tarfile.open(build(folder / "clone", "sdist", folder / "sdist")) as archive:
-        archive.extractall(folder, filter="data")
+    shutil.unpack_archive(build(folder / "clone", "sdist", folder / "sdist"), folder)
     (source,) = folder.glob("bpbreid-*")
     return source
 
