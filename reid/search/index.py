@@ -27,7 +27,7 @@ from reid.search.features import Features
 
 ONE_BY_ONE = 20_000  # images up to which no lists are made
 SAMPLE = 40  # vectors a list that centroids are made of; FAISS warns below 39
-PROBED = 16  # a query looks into one of so many lists
+PROBED = 4  # a query looks into one of so many lists
 BLOCK = 4096  # images whose vectors are in memory at once
 RARE, LEVEL_SAMPLE = 0.01, 2000  # the share of pairs whose mean cosine is above the level, and the images it is of
 SHARE = 0.25  # of visibilities in a gallery's vectors: so small that lists are of people, not of what is visible
