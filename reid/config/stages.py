@@ -1,9 +1,8 @@
 """What each stage is told: one class a stage, built by its rule and read by the stage.
 
-Light: every dry run loads it. `parsing.stage_config` is the same for the label stages.
+Light: every dry run loads it. `reid.config.table_stages` is the same for tables, `parsing.stage_config` for labels.
 """
 
-from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import Field
@@ -11,8 +10,7 @@ from pydantic import Field
 from artefacts.config import Count, Name, StageConfig
 from reid.config.dataset import Finding, ImageFolder, Seeds, Synthetic
 from reid.config.downloads import Address, digits_of
-from reid.config.model_names import entry_of
-from reid.config.report import Matching, Table, datasets_of
+from reid.config.report import Matching
 from reid.config.root import Config, PackagedWeights
 from reid.config.training import Model, ModelInUse
 
@@ -111,7 +109,7 @@ class TrainConfig(StageConfig):
 
 
 class EmbedConfig(StageConfig):
-    """What embeddings depend on besidess the weights."""
+    """What embeddings depend on besides the weights."""
 
     model: ModelInUse
     root: str
@@ -248,68 +246,3 @@ class CurvesConfig(StageConfig):
     @classmethod
     def of(cls, config: Config, dataset: str, model: str) -> Self:
         return cls(dataset=dataset, model=model)
-
-
-class TabulateConfig(StageConfig):
-    """A table, and the user's files for lack of which some of its rows are not run."""
-
-    table: Table
-    missing: list[str]
-
-    @classmethod
-    def of(cls, config: Config, table: str, missing: Iterable[str]) -> Self:
-        return cls(table=config.table(table), missing=list(missing))
-
-
-class RowToCompare(StageConfig):
-    """A row of a table on one dataset: the seeds that it is the mean of, and whether its model's visibility counts."""
-
-    label: str
-    dataset: str
-    model: str
-    matching: str
-    seeds: list[int]
-    sees_parts: bool
-
-
-class CompareConfig(StageConfig):
-    """The rows of a table that are compared."""
-
-    title: str
-    rows: list[RowToCompare]
-
-    @classmethod
-    def of(cls, config: Config, table: str, cells: Iterable[tuple[str, str]]) -> Self:
-        """`cells`: dataset and model of the rows."""
-        entry, cells = config.table(table), set(cells)
-        rows = [
-            RowToCompare(
-                **{key: row[key] for key in ("label", "model", "matching")},
-                dataset=dataset,
-                seeds=[seed for seed in config.seeds_of(row["model"], dataset) if seed in (entry.seeds or [seed])],
-                sees_parts=config.model(row["model"]).sees_parts,
-            )
-            for row in entry.rows
-            for dataset in datasets_of(row)
-            if (dataset, row["model"]) in cells
-        ]
-        return cls(title=entry.title, rows=rows)
-
-
-class AccountConfig(StageConfig):
-    """Which models made a table, by dataset."""
-
-    title: str
-    models: dict[str, list[str]]
-
-    @classmethod
-    def of(cls, config: Config, table: str, cells: Iterable[tuple[str, str]]) -> Self:
-        """`cells`: dataset and model of the numbers; what their models are trained on is added."""
-        models: dict[str, list[str]] = {}
-        for dataset, model in cells:
-            source = config.trained_on(model, dataset)
-            for place in (dataset, *config.members(source)):
-                models.setdefault(place, [])
-            for place, name in ((dataset, model), (source, entry_of(model))):
-                models[place] = list(dict.fromkeys([*models.get(place, []), name]))
-        return cls(title=config.tables[table].title, models=models)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from reid.config.model_names import AT, entry_of
 from reid.config.report import datasets_of
 from reid.config.root import Config
-from reid.config.stages import AccountConfig, CompareConfig, TabulateConfig
+from reid.config.table_stages import AccountConfig, CompareConfig, TabulateConfig
 from reid.config.user_files import (
     UserFile,
     backbone_weights,

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from artefacts.files import write_text
-from reid.config.stages import AccountConfig
+from reid.config.table_stages import AccountConfig
 from reid.report.pages import Cell, heading, page, table
 from reid.report.provenance import Artefact, MeasuredJob, artefacts, jobs
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from artefacts.errors import UserError
 from artefacts.files import read_json, write_text
-from reid.config.stages import CompareConfig, RowToCompare
+from reid.config.table_stages import CompareConfig, RowToCompare
 from reid.report.comparison import ComparedRow, cmc_curves, precision_by_parts
 from reid.report.pages import Cell, page, table
 from reid.report.reliability import reliability_curves

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from artefacts.errors import UserError
 from artefacts.files import read_json, write_text
-from reid.config.stages import TabulateConfig
+from reid.config.table_stages import TabulateConfig
 from reid.report.table_formats import comma_separated, markdown, tex
 from reid.report.tables import lines
 

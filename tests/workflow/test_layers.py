@@ -37,7 +37,7 @@ PARSING_FOR_REID = {
 }
 LIGHT = (
     "artefacts.folders", "artefacts.provenance", "parsing.schemes", "parsing.stage_config", "reid.config.stages",
-    "reid.report.targets",
+    "reid.config.table_stages", "reid.report.targets",
 )  # fmt: skip
 
 

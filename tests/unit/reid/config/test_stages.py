@@ -6,7 +6,7 @@ import pytest
 
 from artefacts.config import StageConfig
 from parsing import stage_config as label_stages
-from reid.config import stages
+from reid.config import stages, table_stages
 from reid.config.root import Config
 from reid.report import targets
 from tests.contributing.conftest import configured
@@ -48,7 +48,8 @@ def test_a_stage_reads_what_its_rule_says():
     every = list(told(configured(datasets={"own": own})))
     for one in every:
         assert type(one).model_validate_json(one.model_dump_json()) == one
-    found = [one for module in (stages, label_stages) for name, one in vars(module).items() if name.endswith("Config")]
+    modules = (stages, table_stages, label_stages)
+    found = [one for module in modules for name, one in vars(module).items() if name.endswith("Config")]
     built = {one for one in found if issubclass(one, StageConfig) and one is not StageConfig}
     assert {type(one) for one in every} == built
 
