@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -13,14 +12,13 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 
 import torch
-from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from artefacts.errors import UserError
+from artefacts.shared_memory import Borrower, Lent, Piped, lender
 
 log = logging.getLogger(__name__)
-SMALL = 1 << 16  # bytes of a tensor that travels through the pipe
 AHEAD = 2  # tasks a process that are given out before their results are asked for, as torch's DataLoader does
 FEWER = "use fewer threads (--set-threads)"
 SHARE = "give a container more shared memory (docker run --shm-size=1g)"
@@ -47,6 +45,7 @@ class Workers:
     ) -> None:
         self.processes, self.make, self.purpose, self.patience, self.start = processes, make, purpose, patience, start
         self._pool: ProcessPoolExecutor | None = None
+        self._borrower = Borrower()
         self._slow = False  # whether results came through the pipe
 
     def __enter__(self) -> "Workers":
@@ -57,6 +56,7 @@ class Workers:
             self._kill()
         elif self._pool is not None:
             self._pool.shutdown()
+            self._borrower = Borrower()
 
     def map(self, tasks: Iterable) -> Iterator:
         """The results of the tasks. Processes outlive it, but are killed if it ends before its last result.
@@ -101,11 +101,11 @@ class Workers:
                 f"a process that {self.purpose} delivered nothing for {self.patience:.0f} s; see whether the disk "
                 "answers, and run again"
             ) from None
-        return tree_map_only((_Lent, _Piped), self._received, result)
+        return tree_map_only((Lent, Piped), self._received, result)
 
-    def _received(self, sent: "_Lent | _Piped") -> Tensor:
-        if isinstance(sent, _Lent):
-            return sent.tensor()
+    def _received(self, sent: Lent | Piped) -> Tensor:
+        if isinstance(sent, Lent):
+            return self._borrower.tensor(sent)
         if sent.large and not self._slow:
             log.warning("shared memory is used up, batches take a slower way: %s, or %s", SHARE, FEWER)
         self._slow = self._slow or sent.large
@@ -133,69 +133,9 @@ class Workers:
             process.kill()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
-        self._pool = None
+        self._pool, self._borrower = None, Borrower()
 
 
-class _Piped:
-    """A tensor on its way without shared memory: a small one, or `large` where no shared memory is left."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.array, self.large = tensor.numpy(), tensor.nbytes > SMALL
-
-
-class _Lent:
-    """A tensor in shared memory that its worker uses again once nothing in the parent refers to the tensor.
-
-    New shared memory costs a page fault every 4 KiB, as much time as a fifth of loading a batch.
-    """
-
-    def __init__(self, memory: UInt8[Tensor, " N"], tensor: Tensor) -> None:
-        self.memory = memory  # of the tensor's bytes, then one that is 1 while the tensor is lent
-        self.dtype, self.size = tensor.dtype, tensor.size()
-        self.stride = torch.empty_like(tensor, device="meta").stride()  # the tensor's, unless it has gaps
-
-    def fill(self, tensor: Tensor) -> None:
-        self._over(self.memory[:-1]).copy_(tensor)
-        self.memory[-1] = 1
-
-    def tensor(self) -> Tensor:
-        """The tensor, in the parent."""
-        memory = self.memory.numpy()
-        content = memory[:-1]  # every tensor over it keeps it
-        weakref.finalize(content, memory.__setitem__, -1, 0).atexit = False
-        return self._over(torch.from_numpy(content))
-
-    def _over(self, content: UInt8[Tensor, " N"]) -> Tensor:
-        return content.view(self.dtype).as_strided(self.size, self.stride)
-
-
-class _Lender:
-    """The shared memory of a worker."""
-
-    def __init__(self) -> None:
-        self._memories: dict[int, list[Tensor]] = {}  # by their bytes
-
-    def lend(self, tensor: Tensor) -> "_Lent | _Piped":
-        """The tensor, ready to be sent."""
-        if tensor.nbytes <= SMALL:
-            return _Piped(tensor)
-        try:
-            lent = _Lent(self._free(tensor.nbytes), tensor)
-        except RuntimeError:  # no room in /dev/shm, or no file descriptor left
-            return _Piped(tensor)
-        lent.fill(tensor)
-        return lent
-
-    def _free(self, length: int) -> UInt8[Tensor, " N"]:
-        memories = self._memories.setdefault(length, [])
-        for memory in memories:
-            if not memory[-1]:
-                return memory
-        memories.append(torch.empty(length + 1, dtype=torch.uint8).share_memory_())
-        return memories[-1]
-
-
-_lender = _Lender()
 _make = _function = None  # of a worker process
 
 
@@ -204,6 +144,7 @@ def _begin(make: Callable[[], Callable]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent answers it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # else the parent's handler
     torch.set_num_threads(1)
+    lender()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _make = make
 
@@ -217,4 +158,7 @@ def _end_with_parent() -> None:
 def _call(task: object) -> object:
     global _function
     _function = _function or _make()  # here, so that what it raises reaches the parent
-    return tree_map_only(Tensor, _lender.lend, _function(task))
+    try:
+        return tree_map_only(Tensor, lender().lend, _function(task))
+    finally:
+        lender().end_task()

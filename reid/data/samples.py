@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from artefacts.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from artefacts.manifest import ImageRow
 from artefacts.progress import track
+from artefacts.shared_memory import zeros
 from reid.config.root import Augmentation
 from reid.data.augmentation import (
     AS_IT_IS,
@@ -119,7 +120,7 @@ class TrainingSamples(Dataset):
         )
 
     def _augmented(self, addresses: list[Address], placements: list[AugmentParams]) -> AugmentedSamples:
-        images = np.zeros((len(addresses), *self.size, 3), np.uint8)
+        images = zeros((len(addresses), *self.size, 3))
         labels, confidences = [], []
         for out, (_, _, image), placement in zip(images, addresses, placements, strict=True):
             row = self.rows[image]
@@ -162,7 +163,9 @@ class TestSamples(Dataset):
     def __getitems__(self, indices: list[int]) -> TestBatch:
         """The batch of these rows. Raises UserError for an image that cannot be read or, if asked, has no labels."""
         rows = [self.rows[index] for index in indices]
-        images = np.stack([load_image(self.root, row, self.size) for row in rows])
+        images = zeros((len(rows), *self.size, 3))
+        for out, row in zip(images, rows, strict=True):
+            out[:] = load_image(self.root, row, self.size)
         confidences = np.stack([self._confidences(row.key) for row in rows]) if self.labels is not None else None
         return TestBatch(
             images=_channels_first(images),

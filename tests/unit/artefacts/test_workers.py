@@ -117,37 +117,6 @@ def test_without_room_in_shared_memory_results_come_by_another_way(monkeypatch, 
     assert "--shm-size" in said
 
 
-def channels_last(number: int) -> torch.Tensor:
-    return torch.full((2, 200, 100, 3), number, dtype=torch.uint8).permute(0, 3, 1, 2)
-
-
-def test_shared_memory_is_used_again_once_nothing_refers_to_it(monkeypatch):
-    made = multiprocessing.Value("i", 0)
-    share = torch.Tensor.share_memory_
-
-    def counted(tensor):
-        with made:
-            made.value += 1
-        return share(tensor)
-
-    monkeypatch.setattr(torch.Tensor, "share_memory_", counted)
-    with Workers(1, lambda: channels_last, "loads images", 300) as workers:
-        for number, images in enumerate(workers.map(range(30))):
-            assert images.eq(number).all()
-            assert images.is_contiguous(memory_format=torch.channels_last)
-        used = made.value
-        assert used <= 2 + AHEAD
-        held = [images[0, 0] for images in workers.map(range(20))]
-        assert [int(row.unique()) for row in held] == list(range(20))
-    assert made.value >= 20
-
-
-@pytest.mark.parametrize("tensor", [torch.arange(9e4).expand(2, -1), torch.arange(9e4)[::2], torch.zeros(0)])
-def test_views_travel_as_what_they_show(tensor):
-    (found,) = results(lambda _: tensor, [0])
-    assert torch.equal(found, tensor)
-
-
 SMALL = """
 import torch
 from artefacts.workers import Workers
