@@ -57,7 +57,13 @@ FORMATS = {  # ending, the packages it takes, and what runs a file of it on one 
     INT8: (".int8.onnx", ONNX, lambda path: onnx_file.runner(path, threads=1)),
     "OpenVINO": (".xml", ("openvino",), lambda path: openvino_file.runner(path, threads=1)),
 }
-MODELS = {"small": "MobileNetV2", "resnet50": "ResNet-50"}  # entries of `models`
+MODELS = {  # entries of `models`
+    "small": "MobileNetV2",
+    "resnet50": "ResNet-50",
+    "resnet50_ibn": "ResNet-50-IBN",
+    "hrnet": "HRNet-W32",
+    "swin": "Swin-S",
+}
 IMAGES, TAKEN = 16, (192, 80)  # a batch, and its height and width
 SIZES, WANTED = ((64, 32), (100, 50), (192, 80), (256, 128)), (128, 64)  # what is resized, and to what
 SAME = 1e-4  # of a feature's length

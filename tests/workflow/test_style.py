@@ -37,6 +37,8 @@ def test_all_environments_pin_the_same_versions():
     for file in ("envs/reid.yaml", "envs/parsing.yaml"):
         for name, version in re.findall(r"- (\S+)==(\S+)", (PROJECT / file).read_text()):
             assert pinned[name] == version, f"{file}: {name}"
+    added = [f"      - {line}" for line in lines("envs/extras/faiss.txt")]
+    assert lines("envs/index.yaml") == lines("envs/reid.yaml") + added
 
 
 def lines(file: str) -> list[str]:

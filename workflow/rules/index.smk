@@ -47,7 +47,7 @@ rule index_train:
     benchmark:
         "benchmarks/results/{dataset}/{model}/index_train.tsv"
     conda:
-        "../../envs/reid.yaml"
+        "../../envs/index.yaml"
     threads: 8
     params:
         config=told(IndexConfig.of),
@@ -70,7 +70,7 @@ rule index_add:
     benchmark:
         "benchmarks/results/{dataset}/{model}/index_add.{shard}.tsv"
     conda:
-        "../../envs/reid.yaml"
+        "../../envs/index.yaml"
     threads: 8
     params:
         code=code_digest("reid.stages.index_add"),
@@ -91,7 +91,7 @@ rule index_merge:
     benchmark:
         "benchmarks/results/{dataset}/{model}/index_merge.tsv"
     conda:
-        "../../envs/reid.yaml"
+        "../../envs/index.yaml"
     threads: 1
     params:
         code=code_digest("reid.stages.index_merge"),
