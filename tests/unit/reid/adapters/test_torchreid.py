@@ -1,5 +1,7 @@
 """torchreid's call gives the flat vectors of `reid.load`'s model, and trackers that call it work."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,24 @@ from reid.adapters.torchreid import FeatureExtractor
 from tests.packs import write
 from tests.video import draw_video
 
+# Of torchreid 1.4.0, torchreid/reid/utils/feature_extractor.py.
+ARGUMENTS = {
+    "model_name": "",
+    "model_path": "",
+    "image_size": (256, 128),
+    "pixel_mean": [0.485, 0.456, 0.406],
+    "pixel_std": [0.229, 0.224, 0.225],
+    "pixel_norm": True,
+    "device": "cuda",
+    "verbose": True,
+}
+
+
+def arguments_of(kind: type) -> list[tuple[str, object]]:
+    """Names and defaults of what it is made with, in order; sequences as tuples."""
+    told = {name: one.default for name, one in inspect.signature(kind).parameters.items()}
+    return [(name, tuple(value) if isinstance(value, list) else value) for name, value in told.items()]
+
 
 @pytest.fixture(scope="module")
 def pack(config, tmp_path_factory):
@@ -22,6 +42,44 @@ def pack(config, tmp_path_factory):
 @pytest.fixture(scope="module")
 def extractor(pack):
     return FeatureExtractor(model_name="osnet_x1_0", model_path=pack, image_size=(64, 32), device="cpu")
+
+
+def test_the_call_is_torchreid_s():
+    written = [(name, tuple(value) if isinstance(value, list) else value) for name, value in ARGUMENTS.items()]
+    assert arguments_of(FeatureExtractor) == written
+    assert list(inspect.signature(FeatureExtractor.__call__).parameters) == ["self", "input"]
+
+
+def test_the_call_is_that_of_the_installed_torchreid():
+    utils = pytest.importorskip("torchreid.utils", reason="needs torchreid itself, which no environment here brings")
+    assert arguments_of(FeatureExtractor) == arguments_of(utils.FeatureExtractor)
+
+
+def test_defaults_and_what_the_pack_has_are_taken(pack, capsys):
+    """By position, too: model, path, size, mean, deviation, normalise, device, verbose."""
+    mean, std = ARGUMENTS["pixel_mean"], ARGUMENTS["pixel_std"]
+    quiet = FeatureExtractor("osnet_x1_0", str(pack), [256, 128], mean, std, True, "cpu", False)
+    assert (quiet.model.device.type, capsys.readouterr().out) == ("cpu", "")
+    FeatureExtractor(model_path=pack, image_size=[64, 32], device="cuda")  # that there is
+    parameters = sum(one.numel() for one in quiet.model.network.parameters())
+    assert capsys.readouterr().out == f"Model: people/small\n- params: {parameters:,}\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"image_size": (384, 128)}, "image_size: the pack's is [64, 32], not [384, 128]; leave it out"),
+        ({"image_size": 256}, "image_size: the pack's is [64, 32], not [256, 256]; leave it out"),
+        ({"pixel_mean": [0.5] * 3}, "pixel_mean: the pack's is [0.485, 0.456, 0.406], not [0.5, 0.5, 0.5]; leave it"),
+        ({"pixel_std": [1, 1, 1]}, "pixel_std: the pack's is [0.229, 0.224, 0.225], not [1, 1, 1]; leave it out"),
+        ({"pixel_norm": False}, "pixel_norm: the pack's is True, not False; leave it out"),
+    ],
+)
+def test_what_the_pack_does_otherwise_is_one_line(given, says, pack):
+    with pytest.raises(UserError) as caught:
+        FeatureExtractor(model_path=pack, device="cpu", **given)
+    assert str(caught.value).startswith(says)
+    assert "\n" not in str(caught.value)
 
 
 def test_vectors_are_the_flat_ones_of_the_model(extractor, pack, people):
@@ -44,9 +102,7 @@ def test_arrays_and_tensors_are_images_of_torchreid_s_kind(extractor, pack):
     assert extractor(images[0]).shape == extractor(pixels[0]).shape == (1, expected.shape[1])
 
 
-def test_what_it_cannot_do_is_said(extractor, pack, tmp_path):
-    with pytest.raises(UserError, match=r"image_size: the pack's is \(64, 32\), not \(256, 128\); leave it out"):
-        FeatureExtractor(model_path=pack, image_size=(256, 128), device="cpu")
+def test_what_it_cannot_do_is_said(extractor, tmp_path):
     with pytest.raises(UserError, match=r"nothing.jpg: cannot be read \(no such file\)"):
         extractor([tmp_path / "nothing.jpg"])
     with pytest.raises(TypeError, match="normalised"):
