@@ -46,9 +46,10 @@ def heading(session: Session) -> str:
     pack = session.model.pack
     on = pack.calibration and escape(pack.calibration.dataset)
     calibrated = f"<span>%: probability of the same person at even odds, calibrated on {on}</span>" if on else ""
+    plain = "" if pack.matching.rerank is None else ", without the re-ranking that the model was measured with"
     return (
         f'<div class="heading"><span><b>{escape(pack.name)}</b>: {len(session.gallery):,} gallery images</span>'
-        f"<span>distances (Eq. 9): the mean over the embeddings visible in both</span>{calibrated}"
+        f"<span>distances (Eq. 9): the mean over the embeddings visible in both{plain}</span>{calibrated}"
         '<span class="key compared">visible in both</span><span class="key hidden">not compared</span>'
         f"{_known(session)}</div>"
     )

@@ -1,4 +1,4 @@
-"""What the page asks: the ranking of one query under chosen embeddings and visibility, as `reid search` ranks."""
+"""What the page asks: the ranking of one query under chosen embeddings and visibility, by Eq. 9 as `reid search`."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
@@ -8,7 +8,7 @@ import numpy as np
 from artefacts.errors import UserError
 from artefacts.manifest import DISTRACTOR
 from reid.browse.images import ImageSet
-from reid.search.choice import VISIBILITY, chosen_pack, compared_names
+from reid.search.choice import VISIBILITY, chosen_pack, compared_names, without_reranking
 from reid.search.extractor import Extractor
 from reid.search.features import Features
 
@@ -86,11 +86,12 @@ class Session:
         return self.queries if query.source == "query" else self.gallery
 
     def ranking(self, query: Query, embeddings: list[str], visibility: str, top: int) -> Ranking:
-        """The `top` nearest gallery images, without the query itself. Raises UserError for an image that cannot be
-        read, and if no embedding is chosen."""
+        """The `top` nearest gallery images by Eq. 9, without the query itself; never re-ranked, which a single query
+        cannot be as the evaluation does. Raises UserError for an image that cannot be read, and if no embedding is
+        chosen."""
         if not embeddings:
             raise UserError("choose at least one embedding to compare")
-        pack = chosen_pack(self.model.pack, embeddings, self.visibilities[visibility])
+        pack = chosen_pack(without_reranking(self.model.pack), embeddings, self.visibilities[visibility])
         asked = replace(self._features(query), pack=pack)
         gallery = replace(self.gallery.features, pack=pack)
         own = query.number if query.source != "file" and self.images_of(query) is self.gallery else None

@@ -33,3 +33,10 @@ def chosen_pack(
     if matching == pack.matching:
         return pack
     return pack.model_copy(update={"matching": matching, "calibration": None})
+
+
+def without_reranking(pack: Pack) -> Pack:
+    """The pack with a matching that compares by Eq. 9 alone; a calibration would be that of re-ranked distances."""
+    if pack.matching.rerank is None:
+        return pack
+    return pack.model_copy(update={"matching": pack.matching.model_copy(update={"rerank": None}), "calibration": None})

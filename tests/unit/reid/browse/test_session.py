@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from artefacts.errors import UserError
+from reid.browse.cards import heading
 from reid.browse.session import MEASURED, Query
-from reid.config.report import PartThresholds
+from reid.config.report import PartThresholds, Rerank
 from reid.search.choice import VISIBILITY, chosen_pack
 from tests.packs import PARTS
 
@@ -31,6 +32,20 @@ def test_hits_are_those_of_the_search(session, pack, embeddings, visibility):
             assert (part.distance is not None) == (part.in_query and part.in_image)
     own = visibility == "on" and embeddings == OWN
     assert [hit.probability is not None for hit in found.hits] == [own] * 5
+
+
+@pytest.mark.parametrize(("embeddings", "visibility"), [(OWN, "on"), (["legs"], "soft")])
+def test_a_matching_that_reranks_is_compared_by_eq_9_alone(session, pack, embeddings, visibility):
+    matching = pack.matching.model_copy(update={"rerank": Rerank(k1=4, k2=2, original_weight=0.3)})
+    reranked = pack.model_copy(update={"matching": matching, "calibration": None})
+    own = session.queries.features[[1]]
+    distances = [replace(own, pack=one).search(session.gallery.features, 5).distances for one in (pack, reranked)]
+    assert not np.allclose(*distances)
+    other = replace(session, model=SimpleNamespace(pack=reranked))
+    plain, found = (one.ranking(Query("query", 1), embeddings, visibility, 5) for one in (session, other))
+    assert [replace(hit, probability=None) for hit in plain.hits] == found.hits
+    said = "without the re-ranking that the model was measured with"
+    assert [said in heading(one) for one in (session, other)] == [False, True]
 
 
 def test_an_image_of_the_gallery_does_not_find_itself(session):
