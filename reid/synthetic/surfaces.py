@@ -27,8 +27,9 @@ def textured(
 
 
 def _window(place: Image.Image, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    left, top = rng.integers(0, place.width - size[0] // 2), rng.integers(0, place.height - size[1] // 2)
-    box = (left, top, left + size[0] // 2, top + size[1] // 2)
+    wide, high = (min(max(side // 2, 1), most - 1) for side, most in zip(size, place.size, strict=True))
+    left, top = rng.integers(0, place.width - wide), rng.integers(0, place.height - high)
+    box = (left, top, left + wide, top + high)
     return np.asarray(place.resize(size, Image.Resampling.BILINEAR, box=box), np.float32)
 
 
@@ -51,7 +52,7 @@ def _poster(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         corners = (x, y, x + rng.integers(10, 70), y + rng.integers(10, 70))
         (pen.rectangle if rng.random() < 0.6 else pen.ellipse)(corners, fill=_colour(rng))
     for y in range(int(rng.integers(0, 12)), size[1], int(rng.integers(9, 22))):
-        pen.line((8, y, rng.integers(20, size[0]), y), fill=_colour(rng), width=3)
+        pen.line((8, y, rng.integers(20, max(size[0], 21)), y), fill=_colour(rng), width=3)
     return np.asarray(image, np.float32)
 
 

@@ -1,26 +1,24 @@
 """Domains of rendered people: off they change nothing, each key changes the images, and the truth follows the boxes."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
 from reid.config.dataset import Synthetic
 from reid.config.domain import Domain
-from reid.stages.draw import _scene
+from reid.stages.draw import _scene as scene_of
 from reid.synthetic.dataset import Shot, draw_shot
 from reid.synthetic.people import COCO_KEYPOINTS, PART, PARTS
 from tests.people import PEOPLE
 
 SHOTS = [Shot("train", 1, 1, 1), Shot("train", 1, 2, 2), Shot("query", 5, 1, 25), Shot("gallery", 0, 2, 50)]
-# Means of the red, green and blue of these images before there were domains.
-PLAIN = [
-    [141.798, 140.958, 116.336],
-    [146.628, 136.564, 120.913],
-    [113.283, 107.371, 93.372],
-    [109.796, 112.269, 118.445],
-]
+PLAIN_SHOTS = [
+    *SHOTS, Shot("train", 7, 2, 7), Shot("query", 6, 3, 32), Shot("query", 1, 2, 28), Shot("gallery", -1, 3, 53),
+]  # fmt: skip
 KEYS = {
     "builds": 1.0, "coats": 1.0, "hats": 1.0, "bags": 1.0, "bicycles": 1.0, "box_shift": 0.2, "box_enlarged": 1.0,
     "half_bodies": 1.0, "textures": 1.0, "casts": 0.2, "exposure": 1.0, "motion_blur": 0.1, "resolution": [32, 64],
@@ -29,16 +27,25 @@ KEYS = {
 
 
 def drawn(shots=SHOTS, **domain) -> list:
-    return [draw_shot(shot, _scene(configured(**domain))) for shot in shots]
+    return [draw_shot(shot, scene_of(configured(**domain))) for shot in shots]
 
 
 def configured(**domain) -> Synthetic:
     return Synthetic.model_validate_json(json.dumps(PEOPLE | {"domain": domain}))
 
 
-def test_without_a_domain_images_are_what_they_were():
-    means = [np.asarray(image, float).mean((0, 1)) for image, _ in drawn()]
-    np.testing.assert_allclose(means, PLAIN, atol=0.02)
+def test_without_a_domain_images_and_truth_are_what_they_were():
+    """As a sheet of what was rendered before there were domains: means and deviations of 8x8 pixels, and parts there.
+
+    Tolerances are what processors may differ by in their last digits.
+    """
+    with Image.open(Path(__file__).with_name("plain.png")) as sheet:
+        means, deviations, parts = np.split(np.asarray(sheet, int), 3)
+    images, truths = zip(*drawn(PLAIN_SHOTS), strict=True)
+    blocks = np.stack([np.asarray(image, float).reshape(16, 8, 8, 8, 3) for image in images])
+    np.testing.assert_allclose(np.hstack(blocks.mean((2, 4))), means, atol=1.5)
+    np.testing.assert_allclose(np.hstack(blocks.std((2, 4))), deviations, atol=1.5)
+    assert (np.hstack([truth.parts[4::8, 4::8] for truth in truths])[..., None] * 20 == parts).mean() > 0.98
 
 
 def test_every_key_is_tried():
