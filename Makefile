@@ -24,6 +24,7 @@ demo: $(READY) ## the whole workflow on people that it renders itself: no data, 
 	@$(SNAKEMAKE)
 	@echo; cat results/tables/demo.md; echo
 	@echo "Pictures: results/synthetic/parsing/five.qc.png (labels), results/synthetic/small/ranking.png, results/synthetic/small/attention.png"
+	@echo "Packs, to search with (docs/use.md): results/synthetic/small/pack, results/synthetic/bot_small/pack"
 
 REPORTED = $(foreach kind,md html account.html,results/tables/$(TABLE).$(kind))
 report: $(READY) ## all about TABLE (demo) in one file that opens offline, results/report.html; makes what is missing

@@ -11,7 +11,7 @@ from tests.packs import write
 from tests.pages import blocks_of, run_reid
 from tests.video import Video
 
-DEMO = PROJECT / "results/synthetic/small/pack"  # make demo, then reid pack synthetic small
+DEMO = PROJECT / "results/synthetic/small/pack"  # of make demo
 Update = Callable[[np.ndarray, np.ndarray], Iterable[tuple[int, int]]]  # boxes, BGR frame -> (track, box) pairs
 
 

@@ -19,7 +19,10 @@ COPIED = ("artefacts", "envs", "parsing", "reid", "workflow")
 # Stands in for `python -m reid.stages STAGE --option path …`: a path that is not there is an output, and gets content.
 STUB = """#!/bin/sh
 while [ $# -gt 0 ]; do
-    case "$1" in --config) shift ;; --state|--known) shift ;; --*) [ -e "$2" ] || case "$2" in
+    case "$1" in --config|--state|--known) shift ;;
+    --pack) [ ! -d "$2" ] || for name in model.safetensors config.json README.md; do
+        echo "$CONTENT $name" > "$2/$name"; done ;;
+    --*) [ -e "$2" ] || case "$2" in
         results/*) mkdir -p "$(dirname "$2")"; echo "$CONTENT $2" > "$2" ;; esac ;; esac
     shift
 done

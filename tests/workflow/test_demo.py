@@ -6,6 +6,7 @@ import json
 import pytest
 from PIL import Image
 
+from reid import load
 from tests.workflow.conftest import real_run
 
 pytestmark = pytest.mark.slow
@@ -16,6 +17,11 @@ def test_the_table_has_a_number_in_every_row(tiny_demo):
         rows = list(csv.DictReader(file))
     assert len(rows) == 3
     assert (tiny_demo / "results/tables/demo.md").read_text().count("|") > 12
+
+
+@pytest.mark.parametrize("model", ["small", "bot_small"])
+def test_both_models_are_packed(tiny_demo, model):
+    assert load(tiny_demo / f"results/synthetic/{model}/pack", "cpu").pack.name == f"synthetic/{model}"
 
 
 def test_metrics_hold_every_matching_of_the_model(tiny_demo):

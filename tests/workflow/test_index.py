@@ -5,7 +5,6 @@ import sys
 import pytest
 
 from tests.people import stage
-from tests.workflow.conftest import write
 from tests.workflow.test_reruns import add_statement
 
 TARGET = "results/synthetic/small/gallery.faiss"
@@ -15,7 +14,7 @@ INDEXING = {"index_train", "index_add", "index_merge"}
 def test_shards_are_independent_jobs_that_one_merges(workflow):
     workflow.configure("shards: 2 # independent jobs\n", "shards: 3 # independent jobs\n")
     plan = workflow.planned(TARGET)
-    assert plan.rules == {"pack", "gallery", *INDEXING}  # the rest is there
+    assert plan.rules == {"gallery", *INDEXING}  # the rest is there
     for message in ("Taking the gallery of synthetic as small sees it", "Indexing the gallery of synthetic for small"):
         jobs = sorted(job for job in plan.jobs if job.startswith(message))
         assert jobs == [f"{message}, shard {n}-of-3" for n in range(3)]
@@ -24,8 +23,6 @@ def test_shards_are_independent_jobs_that_one_merges(workflow):
 
 @pytest.mark.slow
 def test_what_changes_an_index_makes_it_anew(workflow):
-    for name in ("model.safetensors", "config.json", "README.md"):  # which the stand-in for stages cannot make
-        write(workflow.folder / "results/synthetic/small/pack" / name, name)
     run = workflow.snakemake("--", TARGET)
     assert run.returncode == 0, run.stderr
     assert "Nothing to be done" in workflow.planned(TARGET).text

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 TABLE = {"tabulate", "compare", "account"}
-AFTER_EVALUATE = {"evaluate", "summarise", "rank", *TABLE}
+AFTER_EVALUATE = {"evaluate", "summarise", "rank", "pack", *TABLE}
 AFTER_TRAIN = {"train", "curves", "embed", "attention", *AFTER_EVALUATE}
 AFTER_LABELS = {"labels", "gate", "quality", *AFTER_TRAIN}
 
@@ -49,7 +49,7 @@ def test_another_scheme_reruns_that_dataset_alone(workflow):
     assert run.returncode == 0, run.stderr
     workflow.configure(OTHER, OTHER.replace("scheme: five", "scheme: eight"))
     plan = workflow.planned(*targets)
-    assert plan.rules == AFTER_LABELS - {"quality", "rank", "attention", "curves", *TABLE}
+    assert plan.rules == AFTER_LABELS - {"quality", "rank", "pack", "attention", "curves", *TABLE}
     assert not [job for job in plan.jobs if "synthetic" in job]
 
 

@@ -133,7 +133,7 @@ def test_distances_of_its_tracker_are_eq_9():
     assert apart[0].tolist() == pytest.approx([2**0.5, 0, 2])
 
 
-@pytest.mark.skipif(not DEMO.exists(), reason="needs the demo's model: make demo, then reid pack synthetic small")
+@pytest.mark.skipif(not DEMO.exists(), reason="needs the demo's model: make demo")
 def test_people_keep_their_identity_by_what_they_look_like(tmp_path, environment, capsys):
     """Against the same tracker by motion alone: no appearance is near enough at a distance of zero."""
     for seed in range(3):
