@@ -53,9 +53,11 @@ class ImageSet:
         return content, Image.MIME[Image.open(io.BytesIO(content), formats=FORMATS).format]
 
 
-def of_folder(folder: Path, model: Extractor, readable: Callable[[Features], Features]) -> ImageSet:
-    """All images in a folder, embedded now. Raises UserError if one lies elsewhere, or if `readable` refuses them."""
-    names = images_in([folder])
+def of_images(given: Path, model: Extractor, readable: Callable[[Features], Features]) -> ImageSet:
+    """All images in a folder, or one image, embedded now. Raises UserError if one lies elsewhere, or if `readable`
+    refuses them."""
+    names = images_in([given])
+    folder = given if given.is_dir() else given.parent
     for name in names:
         contained(folder, os.path.relpath(name, folder))
     return ImageSet(readable(embedded(model, names)), folder)

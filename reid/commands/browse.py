@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 
 from artefacts.errors import UserError
-from reid.browse.images import ImageSet, of_features, of_folder
+from reid.browse.images import ImageSet, of_features, of_images
 from reid.browse.run import of_run
 from reid.browse.serve import listening, require_gradio, serve
 from reid.browse.session import Session
 from reid.commands.finished_run import configuration, require_file
-from reid.commands.model import load_pack, read_gallery, require_readable
+from reid.commands.model import is_of_images, load_pack, read_gallery, require_readable
 from reid.config.files import CONFIGURATION
 from reid.search.extractor import Extractor
 
@@ -57,7 +57,7 @@ def _of_run(folder: Path, arguments: argparse.Namespace, model: Extractor) -> di
 
 
 def _gallery(path: Path, model: Extractor) -> ImageSet:
-    return of_folder(path, model, require_readable) if path.is_dir() else of_features(read_gallery(path, model))
+    return of_images(path, model, require_readable) if is_of_images(path) else of_features(read_gallery(path, model))
 
 
 def _port(word: str) -> int:

@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 
 from artefacts.errors import UserError
+from reid.data.readers.files import is_image
 from reid.search.extractor import Extractor, load
-from reid.search.feature_file import ENDING, read_features
+from reid.search.feature_file import EMBED, ENDING, read_features
 from reid.search.features import Features
 
 
@@ -39,6 +40,16 @@ def require_readable(features: Features) -> Features:
     return features
 
 
+def is_of_images(gallery: Path) -> bool:
+    """Whether a gallery is a folder of images or an image, and no file of features. Raises UserError if it is not there
+    and does not end as a file of either."""
+    if gallery.is_dir() or is_image(gallery.name):
+        return True
+    if gallery.suffix.lower() != ENDING and not gallery.exists():
+        raise UserError(f"{gallery}: no such folder; give one with images, an image, or {ENDING} of reid embed")
+    return False
+
+
 def read_gallery(path: Path, model: Extractor, mapped: bool = False) -> Features:
     """Features of a file that `reid embed` wrote, which stay there if `mapped`. Raises UserError if they are of another
     model."""
@@ -46,7 +57,7 @@ def read_gallery(path: Path, model: Extractor, mapped: bool = False) -> Features
     if not gallery.pack.embeds_as(model.pack):
         raise UserError(
             f"{path}: holds features of another model than {model.pack.name} (of {gallery.pack.name}); "
-            f"embed its images by this one: reid embed FOLDER --model PACK --output OTHER{ENDING}"
+            f"embed its images by this one: {EMBED}"
         )
     if not len(gallery):
         raise UserError(f"{path}: holds no image; embed some")

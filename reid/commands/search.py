@@ -15,7 +15,7 @@ from artefacts.errors import UserError
 from artefacts.files import replacing
 from reid.checkpoints.pack_format import Pack
 from reid.commands.finished_run import known_name
-from reid.commands.model import add_model, load_pack, read_gallery, require_readable
+from reid.commands.model import add_model, is_of_images, load_pack, read_gallery, require_readable
 from reid.embeddings.store import HOLISTIC
 from reid.report.figures.search_sheet import search_sheet
 from reid.search.calibration import RATES, threshold
@@ -31,7 +31,7 @@ from reid.search.indexed_gallery import IndexedGallery
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("queries", nargs="+", metavar="QUERY", help="image, or folder of images")
     parser.add_argument(
-        "--gallery", type=Path, nargs="+", required=True, help="folders of images, or .npz of reid embed"
+        "--gallery", type=Path, nargs="+", required=True, help="folders of images, images, or .npz of reid embed"
     )
     parser.add_argument("--index", type=Path, nargs="+", help="of reid index, of these .npz: finds candidates")
     parser.add_argument("--candidates", type=_count, help="of each index, for a query (10 x top, 1000 at least)")
@@ -79,12 +79,12 @@ def _candidates(arguments: argparse.Namespace) -> int:
     """How many each index gives. Raises UserError for numbers and galleries that no index can be used with."""
     if arguments.candidates and not arguments.index:
         raise UserError("--candidates: are what --index gives; name one, or leave them out")
-    for path in arguments.gallery if arguments.index else ():
-        if path.is_dir():
-            raise UserError(f"{path}: is a folder, but --index is of features; name the .npz that it was made of")
     candidates = arguments.candidates or max(1000, 10 * arguments.top)
     if candidates < arguments.top:
         raise UserError(f"--candidates: {candidates} are fewer than --top {arguments.top}; ask for more")
+    for path in arguments.gallery if arguments.index else ():
+        if is_of_images(path):
+            raise UserError(f"{path}: holds images, but --index is of features; name the .npz that it was made of")
     return candidates
 
 
@@ -101,9 +101,9 @@ def _found(
 
 
 def _gallery(path: Path, model: Extractor) -> Features:
-    if not path.is_dir():
-        return read_gallery(path, model)
-    return require_readable(embedded(model, images_in([path])))
+    if is_of_images(path):
+        return require_readable(embedded(model, images_in([path])))
+    return read_gallery(path, model)
 
 
 def changed(pack: Pack, parts: str | None, visibility: str | None) -> Pack:

@@ -19,6 +19,7 @@ from reid.checkpoints.pack_format import Pack
 from reid.search.features import Features
 
 ENDING = ".npz"
+EMBED = f"reid embed FOLDER --model PACK --output OTHER{ENDING}"
 ARRAYS = {  # type and number of axes
     "embeddings": (np.float32, 3),
     "visible": (np.bool_, 2),
@@ -43,10 +44,12 @@ def write_features(path: Path, features: Features, sha256: Sequence[str]) -> Non
 
 
 def read_features(path: Path, mapped: bool = False) -> KeptFeatures:
-    """The features in a file. Raises UserError if there is none, or if it holds anything else.
+    """The features in a file. Raises UserError if there is none, or if it is or holds anything else.
 
     If `mapped`, arrays stay in the file, and only what is used of them is read; their checksums are not.
     """
+    if path.suffix.lower() != ENDING:
+        raise UserError(f"{path}: is no file of features, which ends in {ENDING}; make one: {EMBED}")
     try:
         with np.load(path, allow_pickle=False) as file:
             large = ARRAYS if mapped else ()
@@ -57,12 +60,10 @@ def read_features(path: Path, mapped: bool = False) -> KeptFeatures:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; make it: reid embed FOLDER --model PACK --output {path}") from None
     except ValidationError:
-        raise UserError(f"{path}: was written by another version; remove it and embed the images again") from None
+        raise UserError(f"{path}: was written by another version; embed its images again: {EMBED}") from None
     except Exception as error:  # of many types: the file is anything
         reason = " ".join(str(error).split())
-        raise UserError(
-            f"{path}: is damaged, or no file of features ({reason}); remove it and embed the images again"
-        ) from None
+        raise UserError(f"{path}: is damaged, or no file of features ({reason}); make one: {EMBED}") from None
     return kept
 
 

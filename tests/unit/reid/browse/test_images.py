@@ -9,7 +9,7 @@ from PIL import Image
 
 from artefacts.errors import UserError
 from artefacts.images import UnreadableImage
-from reid.browse.images import of_features, of_folder
+from reid.browse.images import of_features, of_images
 from reid.browse.run import of_run
 from reid.search.features import joined
 from reid.search.stored import stored_features
@@ -40,7 +40,8 @@ def test_no_link_leads_out_of_the_folder(pack, tmp_path):
         lambda: inside.file(0),
         lambda: inside.picture(0),
         lambda: of_features(gallery.features),
-        lambda: of_folder(tmp_path / "1", None, None),
+        lambda: of_images(tmp_path / "1", None, None),
+        lambda: of_images(tmp_path / "1/0.png", None, None),
     ):
         with pytest.raises(UserError, match="leads outside"):
             refused()

@@ -31,6 +31,8 @@ def test_what_is_wrong_is_one_line(extra, pack, photos, tmp_path, capsys):
             ([str(tmp_path)], f"{tmp_path}/pack/config.json: is missing; make it: snakemake --cores 2"),
             ([str(tmp_path / "none"), "--gallery", str(photos)], "none"),
             ([str(pack), "--gallery", str(tmp_path / "f.npz")], "f.npz: no such file; make it: reid embed FOLDER"),
+            ([str(pack), "--gallery", str(tmp_path / "phtos")], "phtos: no such folder"),
+            ([str(pack), "--gallery", __file__], ".py: is no file of features, which ends in .npz"),
             ([str(pack), "--gallery", str(photos), "--port", port], f"--port: {port} cannot be used (Address already"),
         ):
             assert main(["browse", *(words if "--port" in words else [*words, "--port", "0"])]) == 1

@@ -39,6 +39,12 @@ def test_a_folder_and_its_features_are_searched_alike(photos, pack, tmp_path, ca
     assert (tmp_path / "same.json").read_text() == (tmp_path / "hits.json").read_text()
 
 
+def test_images_are_a_gallery_too(photos, pack, tmp_path):
+    rows, given = tmp_path / "hits.json", [photos / "0.jpg", photos / "2.jpg"]
+    assert search(photos / "1.jpg", given[0], pack, "--gallery", *given, "--output", rows) == 0
+    assert sorted(hit["image"] for hit in json.loads(rows.read_text())) == list(map(str, given))
+
+
 def test_parts_and_visibility_are_chosen(photos, calibrated, tmp_path, capsys):
     rows = tmp_path / "hits.json"
     assert search(photos / "1.jpg", photos, calibrated, "--output", rows) == 0
@@ -110,15 +116,26 @@ def test_the_picture_has_a_row_a_query_and_frames_what_was_compared(photos, pack
 def test_what_is_wrong_is_one_line(photos, pack, other, tmp_path, capsys):
     features = tmp_path / "f.npz"
     assert main(["embed", str(photos), "--model", str(other), "--output", str(features)]) == 0
+    (tmp_path / "f.parquet").write_bytes(b"PAR1")
+    np.savez(tmp_path / "mine.npz", of=np.zeros(3))
+    known = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
     for gallery, words, says in (
         (features, [], "f.npz: holds features of another model than people/small (of people/other)"),
         (tmp_path / "none.npz", [], "none.npz: no such file; make it: reid embed FOLDER"),
+        (tmp_path / "phtos", [], "phtos: no such folder; give one with images, an image, or .npz of reid embed"),
+        (tmp_path / "none.jpg", [], "none.jpg: no such image or folder"),
+        (tmp_path / "f.parquet", [], "f.parquet: is no file of features, which ends in .npz; make one: reid embed"),
+        (tmp_path / "mine.npz", [], "is not a file in the archive'); make one: reid embed FOLDER --model PACK"),
+        (photos / "0.jpg", ["--index", "g.faiss"], "0.jpg: holds images, but --index is of features; name the .npz"),
         (photos, ["--parts", "hat"], "--parts: 'hat' is not one of head, arms, torso, legs, feet, global, foreground"),
         (photos, ["--output", "h.xls"], "h.xls: unknown ending; let the name end in .json or .csv or .parquet"),
         (photos, ["--picture", "h.gif"], "h.gif: unknown ending; let the name end in .png"),
     ):
         assert search(photos / "1.jpg", gallery, pack, *words) == 1
-        assert says in capsys.readouterr().err.splitlines()[-1]
+        *_, line = capsys.readouterr().err.splitlines()
+        assert says in line
+        assert "remove" not in line
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == known
     with pytest.raises(SystemExit):
         search(photos / "1.jpg", photos, pack, "--top", "0")
 

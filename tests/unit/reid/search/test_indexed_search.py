@@ -135,7 +135,7 @@ def test_an_index_and_its_features_belong_together(shards, pack):
         ),
         (
             ["search", "q", "--gallery", ".", "--model", "m", "--index", "i"],
-            ".: is a folder, but --index",
+            ".: holds images, but --index",
         ),
         (
             ["search", "q", "--gallery", "g", "--model", "m", "--index", "i", "--candidates", "5"],
