@@ -97,7 +97,7 @@ def _folder(name: str | Path) -> Path:
     try:
         return Path(snapshot_download(str(name), allow_patterns=[WEIGHTS, CONFIG, CARD]))
     except Exception as error:  # of many types: no network, no such repository, no permission
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
             f"{name}: no such folder, and the Hugging Face hub does not give it ({reason}); without a network, "
             f"download {WEIGHTS} and {CONFIG} elsewhere and give their folder"

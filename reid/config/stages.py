@@ -12,6 +12,7 @@ from reid.config.dataset import Finding, ImageFolder, Seeds, Synthetic
 from reid.config.downloads import Address, digits_of
 from reid.config.report import Matching
 from reid.config.root import Config, PackagedWeights
+from reid.config.terms import terms_of
 from reid.config.training import Model, ModelInUse
 
 
@@ -175,13 +176,6 @@ class SummariseConfig(StageConfig):
         )
 
 
-RENDERED_TERMS = "The people are rendered by this project's own code: no terms."
-DATA_TERMS = (
-    "The weights were trained on a dataset that is under its owners' terms; they bind whoever uses or passes on the "
-    "weights, too. See docs/datasets.md of the project, and the dataset's own page."
-)
-
-
 class PackConfig(StageConfig):
     """The model that leaves the workflow as a pack, under its own matching, with the weights of the first seed."""
 
@@ -193,13 +187,15 @@ class PackConfig(StageConfig):
     matching_name: str
     matching: Matching
     seed: int
-    terms: str  # of the training data
+    terms: str  # of the data that it is trained and measured on, Markdown
 
     @classmethod
     def of(cls, config: Config, dataset: str, model: str) -> Self:
         entry, trained_on = config.model(model), config.trained_on(model, dataset)
         members = config.members(trained_on)
-        rendered = all(config.datasets[member].synthetic for member in members)
+        purposes = dict.fromkeys(members, "trained on") | {dataset: "measured on"}
+        if dataset in members:
+            purposes[dataset] = "trained and measured on"
         return cls(
             dataset=dataset,
             name=model,
@@ -209,7 +205,7 @@ class PackConfig(StageConfig):
             matching_name=entry.matching,
             matching=config.matchings[entry.matching],
             seed=config.seeds_of(model, dataset)[0],
-            terms=RENDERED_TERMS if rendered else DATA_TERMS,
+            terms=terms_of({name: (purpose, config.datasets[name]) for name, purpose in purposes.items()}),
         )
 
 

@@ -17,7 +17,7 @@ from reid.search.images import Images, batches
 
 
 def load(name: str | Path, device: str | torch.device | None = None) -> "Extractor":
-    """The model of a pack: a folder, or `owner/name` of a repository on the Hugging Face hub.
+    """The model of a pack: its folder, one of its files, or `owner/name` of a repository on the Hugging Face hub.
 
     `device`: torch's name of one; None takes a GPU where there is one. Raises UserError if there is no such pack.
     """

@@ -6,7 +6,7 @@ import pytest
 
 from artefacts.config import StageConfig
 from parsing import stage_config as label_stages
-from reid.config import stages, table_stages
+from reid.config import stages, table_stages, terms
 from reid.config.root import Config
 from reid.report import targets
 from tests.contributing.conftest import configured
@@ -62,9 +62,10 @@ def test_a_training_and_a_pack_are_told_what_a_combination_combines():
     assert training.sampling == "even"
     pack = stages.PackConfig.of(config, "synthetic", "resnet50@both")
     assert (pack.trained_on, pack.combines, pack.name) == ("both", both["combines"], "resnet50@both")
-    assert pack.terms == stages.DATA_TERMS  # one of them is not rendered
+    assert "- `market1501` (trained on): Market-1501, for research only" in pack.terms
+    assert "- `synthetic` (trained and measured on): rendered by this project" in pack.terms
     alone = stages.PackConfig.of(config, "synthetic", "resnet50")
-    assert (alone.trained_on, alone.combines, alone.terms) == ("synthetic", [], stages.RENDERED_TERMS)
+    assert (alone.trained_on, alone.combines, alone.terms) == ("synthetic", [], terms.RENDERED)
 
 
 def test_a_stage_is_told_no_keys_that_it_does_not_read(config):

@@ -137,11 +137,50 @@ def test_a_damaged_pack_is_one_line(fault, says, config, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("name", "says"), [("no/such/pack", "no such pack; give its folder"), ("nobody/nothing", "without a network")]
-)
-def test_a_pack_that_is_nowhere_is_one_line(name, says, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "README.md"])
+def test_a_file_of_a_pack_names_it(file, config, tmp_path):
+    folder = write(tmp_path / "pack", config)
+    assert reid.load(folder / file, "cpu").pack == reid.load(folder, "cpu").pack
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A cache of the Hugging Face hub, and no network."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match=says):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def test_a_name_on_the_hub_is_the_pack_in_its_cache(hub, config, paths):
+    repository, commit = hub / "models--owner--people.small", "0123456789abcdef0123456789abcdef01234567"
+    folder = write(repository / "snapshots" / commit, config)
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text(commit)
+    model = reid.load("owner/people.small", "cpu")
+    np.testing.assert_array_equal(model.embed(paths).embeddings, reid.load(folder, "cpu").embed(paths).embeddings)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("no/such/pack", "no/such/pack: no such pack; give its folder, or owner/name of one on the Hugging Face hub"),
+        (
+            "nobody/nothing",
+            r"nobody/nothing: no such folder, and the Hugging Face hub .* \(Cannot find .*traffic has been disabled",
+        ),
+    ],
+)
+def test_a_pack_that_is_nowhere_is_one_line(name, says, hub):
+    with pytest.raises(UserError, match=says) as caught:
         reid.load(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_repository_that_does_not_exist_is_said(monkeypatch):
+    def refuse(name: str, **_: object) -> str:
+        raise OSError(f"404 Client Error. (Request ID: 1)\n\nRepository Not Found for {name}.\nIs it private?")
+
+    monkeypatch.setattr("reid.checkpoints.pack.snapshot_download", refuse)
+    with pytest.raises(UserError, match=r"it \(404 Client Error.* Repository Not Found for nobody/nothing") as caught:
+        reid.load("nobody/nothing")
+    assert "\n" not in str(caught.value)
