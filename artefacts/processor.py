@@ -33,6 +33,11 @@ def compute_on(threads: int) -> None:
         setting(TRIM_THRESHOLD, -1)
 
 
+def best_device() -> torch.device:
+    """The accelerator that torch finds here (CUDA, MPS, XPU, …), or else the CPU."""
+    return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+
+
 def choose_convolutions(tf32: bool, benchmark: bool) -> None:
     """How a GPU's convolutions are computed; a CPU's are left as they are.
 

@@ -1,11 +1,13 @@
 """`reid.load`: a trained model, from a pack, that embeds images of any kind."""
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from artefacts.processor import best_device
 from reid.checkpoints.pack import read_pack
 from reid.checkpoints.pack_format import Pack
 from reid.embeddings.extract import compared_features
@@ -19,7 +21,8 @@ from reid.search.images import Images, batches
 def load(name: str | Path, device: str | torch.device | None = None) -> "Extractor":
     """The model of a pack: its folder, one of its files, or `owner/name` of a repository on the Hugging Face hub.
 
-    `device`: torch's name of one; None takes a GPU where there is one. Raises UserError if there is no such pack.
+    `device`: torch's name of one; None takes a GPU (CUDA, MPS, XPU) where there is one. Raises UserError if there is no
+    such pack.
     """
     return Extractor(*read_pack(name), device)
 
@@ -28,7 +31,7 @@ class Extractor:
     """A trained network on a device. `parts` are the names of its K parts, `pack` all that it is told."""
 
     def __init__(self, network: BPBReID, pack: Pack, device: str | torch.device | None = None) -> None:
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = torch.device(device) if device else best_device()
         network.backbone.network = folded(network.backbone.network.eval())
         self.network = network.eval().to(self.device, memory_format=torch.channels_last)
         self.pack, self.parts, self.size = pack, list(pack.parts), pack.preprocessing.size
@@ -67,17 +70,21 @@ class Extractor:
         images = (pixels.to(self.device).float() - 255 * mean) / (255 * std)
         return images.contiguous(memory_format=torch.channels_last)
 
+    @cached_property
     @torch.inference_mode()
+    def _cells(self) -> tuple[int, int]:
+        """Height and width of the attention maps."""
+        return tuple(self.network(torch.zeros(1, 3, *self.size, device=self.device)).attention.shape[-2:])
+
     def _nothing(self, failed: dict[str, str] | None = None) -> Features:
         """Features of no image, with the shapes that images would give."""
         parts = len(self.parts)
-        cells = self.network(torch.zeros(1, 3, *self.size, device=self.device)).attention.shape[-2:]
         return Features(
             pack=self.pack,
             names=[],
             embeddings=np.zeros((0, parts + 2, self.pack.channels), np.float32),
             visible=np.zeros((0, parts + 2), bool),
             scores=np.zeros((0, parts + 2), np.float32),
-            attention=np.zeros((0, parts + 1, *cells), np.uint8),
+            attention=np.zeros((0, parts + 1, *self._cells), np.uint8),
             failed=failed or {},
         )

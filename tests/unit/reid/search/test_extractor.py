@@ -69,6 +69,25 @@ def test_shapes_and_names(model, paths):
     assert model.embed([]).features.shape == (0, 6, model.pack.channels)
 
 
+def test_each_batch_is_one_pass_through_the_network(config, paths, tmp_path):
+    """A tracker embeds every frame; what no image would give is computed once."""
+    model, passes = reid.load(write(tmp_path, config), "cpu"), []
+    model.network.register_forward_hook(lambda *_: passes.append(1))
+    model.embed(paths)
+    first = len(passes)
+    model.embed(paths, batch_size=2)
+    model.embed([])
+    assert (first, len(passes) - first) == (2, 3)
+
+
+def test_a_model_is_on_the_device_that_there_is(config, tmp_path, monkeypatch):
+    folder = write(tmp_path, config)
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: True)
+    monkeypatch.setattr("torch.accelerator.current_accelerator", lambda: torch.device("meta"))
+    assert {one.device.type for one in reid.load(folder).network.parameters()} == {"meta"}
+    assert reid.load(folder, "cpu").device.type == "cpu"
+
+
 def test_unreadable_images_are_reported_and_not_fatal(model, paths, tmp_path):
     (tmp_path / "torn.jpg").write_bytes(paths[0].read_bytes()[:200])
     seen = model.embed([tmp_path / "torn.jpg", paths[0], tmp_path / "gone.jpg"])
