@@ -13,7 +13,7 @@ from artefacts.errors import UserError
 from reid.checkpoints.converters import timm_names
 from reid.checkpoints.position_embeddings import with_positions_of
 from tests.appearance import whole
-from tests.transformers import SIZE, SWIN, loaded, random_weights, small_swin, small_vit, vit_of
+from tests.transformers import SIZE, SWIN, VIT, loaded, random_weights, small_swin, small_vit, vit_of
 
 BACK = (  # from timm's names to SOLIDER's
     (r"^patch_embed\.proj\.", "patch_embed.projection."),
@@ -48,6 +48,13 @@ def solider(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         named[f"semantic_embed_{kind}.{level}.weight"] = torch.linspace(-2, 3, 2 * channels).reshape(channels, 2)
         named[f"semantic_embed_{kind}.{level}.bias"] = torch.linspace(1, 2, channels)
     return named | {"stages.0.blocks.0.attn.w_msa.relative_position_index": torch.zeros(49, 49)}
+
+
+def earlier(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of timm's Swin under the names of its authors, who merge patches at the end of the level before."""
+    names = {name: re.sub(r"(?<=layers\.)\d(?=\.down)", lambda at: str(int(at[0]) - 1), name) for name in weights}
+    named = {names[name]: tensor for name, tensor in weights.items()}
+    return named | {"layers.0.blocks.0.attn_mask": torch.zeros(1), "head.weight": torch.zeros(3, 32)}
 
 
 @pytest.fixture
@@ -112,11 +119,7 @@ def test_a_semantic_weight_for_a_file_without(swin, tmp_path, monkeypatch):
 
 def test_swin_of_its_authors_merges_patches_a_level_earlier(swin):
     weights = random_weights(swin)
-    earlier = {
-        re.sub(r"(?<=layers\.)\d(?=\.down)", lambda at: str(int(at[0]) - 1), name): weights[name] for name in weights
-    }
-    earlier |= {"layers.0.blocks.0.attn_mask": torch.zeros(1), "head.weight": torch.zeros(3, 32)}
-    converted = timm_names({"model": earlier})
+    converted = timm_names({"model": earlier(weights)})
     assert converted.pop("head.weight").shape == (3, 32)
     assert all(torch.equal(tensor, weights[name]) for name, tensor in converted.items())
     assert len(converted) == len(weights)
@@ -204,3 +207,45 @@ def test_another_file_is_one_line(vit, tmp_path, monkeypatch, change, message):
     with pytest.raises(UserError, match=message) as raised:
         vit_of(tmp_path / "vit.pth", change(random_weights(vit)), monkeypatch)
     assert "\n" not in str(raised.value)
+
+
+def dino(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"module.backbone.{name}": tensor for name, tensor in weights.items()}
+
+
+def transreid(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    more = {"base.sie_embed": torch.zeros(6, 1, 8), "classifier.weight": torch.zeros(9, 8)}
+    return {f"base.{name}": tensor for name, tensor in weights.items()} | more
+
+
+SWIN_BLOCK, VIT_BLOCK = "layers.0.blocks.0.mlp.fc1", "blocks.1.attn.proj"
+FAMILIES = {  # how a file names and wraps them; a tensor in its names; the same in the extractor's
+    "solider": (solider, lambda of: {"teacher": of}, "stages.0.blocks.0.ffn.layers.0.0", SWIN_BLOCK),
+    "swin": (earlier, lambda of: {"model": of}, SWIN_BLOCK, SWIN_BLOCK),
+    "personvit": (dino, lambda of: {"teacher": of, "epoch": 3}, f"module.backbone.{VIT_BLOCK}", VIT_BLOCK),
+    "transreid-ssl": (lambda weights: weights, lambda of: {"state_dict": of}, VIT_BLOCK, VIT_BLOCK),
+    "transreid": (transreid, lambda of: of, f"base.{VIT_BLOCK}", VIT_BLOCK),
+}
+
+
+CHANGES = {
+    "more": (lambda file, at: file | {f"{at}.scale": torch.ones(3)}, r"holds '\S*{at}\.scale', which {name} has not"),
+    "less": (lambda file, at: file.pop(f"{at}.bias") is None or file, r"lacks '\S*{at}\.bias' and 0 more weights of"),
+    "shape": (
+        lambda file, at: file | {f"{at}.weight": file[f"{at}.weight"][:, 1:]},
+        r"{name} \(\S*{at}\.weight has the shape \[\d+, \d+\], not \[",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_one_tensor_more_or_less_or_of_another_shape_is_named(family, change, tmp_path, monkeypatch):
+    (named, wrapped, place, ours), (changed, message) = FAMILIES[family], CHANGES[change]
+    is_swin = ours == SWIN_BLOCK
+    network, small = (small_swin(), SWIN) if is_swin else (small_vit(), VIT)
+    name = "swin_tiny_patch4_window7_224" if is_swin else "vit_small_patch16_224"
+    at = re.escape(ours).replace(r"layers\.", "layers[._]")
+    content = wrapped(changed(named(random_weights(network)), place))
+    with pytest.raises(UserError, match=message.format(at=at, name=name)):
+        loaded(tmp_path / "weights.pth", name, content, monkeypatch, small)
