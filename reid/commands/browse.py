@@ -8,7 +8,7 @@ from reid.browse.images import ImageSet, of_features, of_images
 from reid.browse.run import of_run
 from reid.browse.serve import listening, require_gradio, serve
 from reid.browse.session import Session
-from reid.commands.finished_run import configuration, require_file
+from reid.commands.finished_run import CONFIGFILE, configuration, require_file
 from reid.commands.model import is_of_images, load_pack, read_gallery, require_readable
 from reid.config.files import CONFIGURATION
 from reid.search.extractor import Extractor
@@ -21,9 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gallery", type=Path, help="folder of images, or .npz of reid embed; a run has its dataset's")
     parser.add_argument("--port", type=_port, default=PORT, help=f"of 127.0.0.1 ({PORT}); 0 = any that is free")
     parser.add_argument("--device", help="torch's name of one; a GPU where there is one, unless given")
-    parser.add_argument(
-        "--configfile", type=Path, nargs="+", default=CONFIGURATION, help="of a run; later over earlier"
-    )
+    parser.add_argument("--configfile", type=Path, nargs="+", default=CONFIGURATION, help=f"of a run: {CONFIGFILE}")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ from reid.search.incremental import embedded, updated
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("images", nargs="+", metavar="IMAGE_OR_FOLDER")
+    parser.add_argument("images", nargs="+", metavar="IMAGE_OR_FOLDER", help="image, or folder of images")
     add_model(parser)
     parser.add_argument(
         "--output",
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
         _update(output, model, paths, kept)
     else:
         features = require_readable(embedded(model, paths))
-        rows.write_rows(output, list(image_rows(features)))
+        rows.write_rows(output, list(image_rows(features)), columns(features))
         print(f"{output}: {len(features)} images")
 
 
@@ -48,6 +48,12 @@ def _update(output: Path, model: Extractor, paths: list[str], kept: KeptFeatures
     update = updated(model, paths, kept)
     write_features(output, require_readable(update.features), update.sha256)
     print(f"{output}: {len(update.features)} images, {update.embedded} of them embedded now")
+
+
+def columns(features: Features) -> dict[str, type]:
+    """Names and types of what a row says of an image."""
+    scores = {f"score_{name}": float for name in features.embedding_names}
+    return {"image": str, "visible": list[str], **scores, "vector": list[float]}
 
 
 def image_rows(features: Features) -> Iterator[dict]:

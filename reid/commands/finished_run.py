@@ -10,11 +10,13 @@ from reid.config.files import CONFIGURATION, read_configuration
 from reid.config.model_names import dataset_of, entry_of
 from reid.config.root import Config
 
+CONFIGFILE = f"YAML files of the configuration, later over earlier ({' '.join(map(str, CONFIGURATION))})"
+
 
 def add_configuration(parser: argparse.ArgumentParser) -> None:
     """The options that say where configuration and results lie."""
-    parser.add_argument("--configfile", type=Path, nargs="+", default=CONFIGURATION, help="later over earlier")
-    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--configfile", type=Path, nargs="+", default=CONFIGURATION, help=CONFIGFILE)
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of finished runs (results)")
 
 
 def configuration(arguments: argparse.Namespace) -> Config:

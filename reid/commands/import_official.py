@@ -10,6 +10,7 @@ from reid.checkpoints.official import Released, our_weights, read_released
 from reid.checkpoints.official_schemes import part_names
 from reid.checkpoints.official_settings import differences, unsupported
 from reid.checkpoints.store import as_built, new_model, save_model
+from reid.commands.finished_run import CONFIGFILE
 from reid.config.files import CONFIGURATION, read_configuration
 from reid.config.root import Model
 from reid.config.stages import ImportOfficialConfig
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     chosen = parser.add_mutually_exclusive_group(required=True)
     chosen.add_argument("--model", metavar="NAME", help="entry of models in the configuration that it fits")
     chosen.add_argument("--config", help="in place of --model, JSON: name, model, scheme, schemes")
-    parser.add_argument("--configfile", type=Path, nargs="+", default=CONFIGURATION, help="later over earlier")
+    parser.add_argument("--configfile", type=Path, nargs="+", default=CONFIGURATION, help=CONFIGFILE)
     parser.add_argument("--output", type=Path, required=True, help="output safetensors, as of the train stage")
 
 

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
     model = load_pack(arguments)
     pack = changed(model.pack, arguments.parts, arguments.visibility)
     limit = threshold(pack, arguments.max_false_match) if arguments.max_false_match else np.inf
-    queries = replace(require_readable(model.embed(paths)), pack=pack)
+    queries = replace(require_readable(embedded(model, paths, "embedding queries")), pack=pack)
     gallery, found = _found(queries, arguments, model, candidates)
     near = found.within(limit)
     hits = list(compress(hit_rows(queries, gallery, found), near.ravel()))
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"{name}: no image within {limit:.4f}", file=sys.stderr)
     print(tabulate([_printed(hit) for hit in hits], headers="keys", disable_numparse=True))
     if arguments.output:
-        rows.write_rows(arguments.output, hits)
+        rows.write_rows(arguments.output, hits, columns(found))
     if arguments.picture:
         page = search_sheet(queries, gallery, found, near)
         with replacing(arguments.picture) as path:
@@ -118,6 +118,12 @@ def changed(pack: Pack, parts: str | None, visibility: str | None) -> Pack:
     if other is not pack and pack.calibration is not None:
         print("no probabilities: the model is calibrated for its own matching only", file=sys.stderr)
     return other
+
+
+def columns(found: Hits) -> dict[str, type]:
+    """Names and types of what a row says of a hit; without a calibration there is no probability."""
+    likely = {} if found.probabilities is None else {"probability": float}
+    return {"query": str, "place": int, "image": str, "distance": float, **likely, "compared": list[str]}
 
 
 def hit_rows(queries: Features, gallery: Features, found: Hits) -> Iterator[dict]:

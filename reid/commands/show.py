@@ -36,8 +36,8 @@ from reid.report.figures.single_image import (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("keys", nargs="+", metavar="KEY", help="image of the manifest, or the end of its key")
-    parser.add_argument("--dataset", required=True)
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--dataset", required=True, help="entry of datasets in the configuration")
+    parser.add_argument("--model", required=True, help="entry of models, or ENTRY@DATASET that it is trained on")
     parser.add_argument("--seed", type=int, help="the dataset's first, unless given")
     parser.add_argument("--matching", help="the model's, unless given")
     parser.add_argument("--picture", type=Path, help="output PNG; results/DATASET/MODEL/show.png, unless given")

@@ -20,9 +20,9 @@ class Update(NamedTuple):
     embedded: int
 
 
-def embedded(model: Extractor, paths: Sequence[str]) -> Features:
+def embedded(model: Extractor, paths: Sequence[str], title: str = "embedding") -> Features:
     """Features of image files, with progress and the time left on standard error."""
-    return model.embed(track(paths, "embedding", "images"))
+    return model.embed(track(paths, title, "images"))
 
 
 def updated(model: Extractor, paths: Sequence[str], kept: KeptFeatures | None = None) -> Update:
@@ -48,7 +48,7 @@ def updated(model: Extractor, paths: Sequence[str], kept: KeptFeatures | None = 
 def _digests(paths: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
     """SHA-256 of each file, and of those that cannot be read, why."""
     digests, failed = {}, {}
-    for path in paths:
+    for path in track(paths, "hashing", "images"):
         try:
             digests[path] = sha256_of(Path(path))
         except OSError as error:

@@ -1,13 +1,17 @@
 """`reid compare`: the distance of two images, what each part says, and how likely they show one person."""
 
+import csv
+import json
 import re
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 
 import reid
 from reid.__main__ import main
 from reid.checkpoints.pack_format import Calibration
+from reid.commands.compare import COLUMNS
 from reid.search.calibration import at_prior, false_match_rate
 from tests.packs import write
 from tests.unit.reid.commands.conftest import KNOTS
@@ -50,6 +54,30 @@ def test_the_lowest_false_match_rate_that_a_distance_keeps_to_is_said(photos, co
     assert "false match rate: 1e-3 or less" in capsys.readouterr().out
     told = Calibration(**knots)
     assert [false_match_rate(told, distance) for distance in (0.5, 0.6, 5.1)] == ["1e-3", "1e-2", None]
+
+
+def test_rows_by_ending(photos, config, tmp_path, capsys):
+    """A row an embedding, as printed, and one of all; JSON, CSV and Parquet hold the same."""
+    knots = KNOTS | {"thresholds": {"1e-2": 500.0, "1e-3": 0.5, "1e-4": None}}
+    known = write(tmp_path / "known", config, calibration=Calibration(**knots))
+    files = [tmp_path / f"rows{ending}" for ending in (".json", ".csv", ".parquet")]
+    for file in files:
+        assert compare(photos / "0.jpg", photos / "1.jpg", known, "--prior", "0.01", "--output", str(file)) == 0
+    rows = json.loads(files[0].read_text())
+    assert [list(row) for row in rows] == [list(COLUMNS)] * len(rows)
+    assert [(row["a"], row["b"]) for row in rows] == [(str(photos / "0.jpg"), str(photos / "1.jpg"))] * len(rows)
+    seen = reid.load(known, "cpu").embed([photos / "0.jpg", photos / "1.jpg"])
+    assert [row["embedding"] for row in rows] == [*seen.compared, "all"]
+    assert [[row["visible_in_a"], row["visible_in_b"]] for row in rows[:-1]] == seen.visibility.T.tolist()
+    assert [row["distance"] is not None for row in rows[:-1]] == list(seen.visibility.all(axis=0))
+    assert rows[-1]["distance"] == pytest.approx(seen[:1].distances(seen[1:])[0, 0], abs=1e-4)
+    assert f"same person: {rows[-1]['probability']:.1%}, if 1.0%" in capsys.readouterr().out
+    assert [row["false_match_rate"] for row in rows] == [None] * len(seen.compared) + [0.01]
+    assert pyarrow.parquet.read_table(files[2]).to_pylist() == rows
+    written = [{name: "" if cell is None else str(cell) for name, cell in row.items()} for row in rows]
+    assert list(csv.DictReader(files[1].open())) == written
+    assert compare(photos / "0.jpg", photos / "1.jpg", known, "--output", str(tmp_path / "rows.txt")) == 1
+    assert "rows.txt: unknown ending; let the name end in .json or .csv or .parquet" in capsys.readouterr().err
 
 
 def test_the_prior_is_bayes_rule():

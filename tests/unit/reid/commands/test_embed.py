@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
@@ -30,6 +31,8 @@ def test_kept_features_are_the_model_s_and_are_not_embedded_again(photos, pack, 
     (photos / "torn_too.jpg").write_bytes((photos / "copy.jpg").read_bytes()[:200])
     assert embed(photos, pack, file) == 0
     printed = capsys.readouterr()
+    for title in ("hashing", "embedding"):  # with the time left
+        assert re.search(rf"^{title}: 4/4 images \[\d\d:\d\d gone, 00:00 left, ", printed.err, re.MULTILINE)
     said = [line.partition(": ")[2] for line in printed.out.splitlines()]
     assert said == [f"4 images, {new} of them embedded now" for new in (4, 0, 1)]
     left_out = [line for line in printed.err.splitlines() if "left out, cannot be read" in line]

@@ -1,8 +1,11 @@
 """`reid search`: what is nearest, as a table, as rows and as a picture."""
 
+import csv
 import json
+import re
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
@@ -37,6 +40,26 @@ def test_a_folder_and_its_features_are_searched_alike(photos, pack, tmp_path, ca
     assert main(["embed", str(photos), "--model", str(pack), "--output", str(tmp_path / "f.npz")]) == 0
     assert search(photos / "1.jpg", tmp_path / "f.npz", pack, "--top", "3", "--output", tmp_path / "same.json") == 0
     assert (tmp_path / "same.json").read_text() == (tmp_path / "hits.json").read_text()
+
+
+@pytest.mark.parametrize(("rate", "hits"), [("1e-2", 4), ("1e-3", 0)])
+def test_rows_by_ending(rate, hits, photos, config, tmp_path, capsys):
+    """JSON, CSV and Parquet hold the same, under the same names where nothing is near enough, too."""
+    knots = KNOTS | {"thresholds": {"1e-2": 1e6, "1e-3": -1.0}}
+    known = write(tmp_path / "known", config, calibration=Calibration(**knots))
+    files = [tmp_path / f"hits{ending}" for ending in (".json", ".csv", ".parquet")]
+    for file in files:
+        assert search(photos / "1.jpg", photos, known, "--max-false-match", rate, "--output", file) == 0
+    rows, table = json.loads(files[0].read_text()), pyarrow.parquet.read_table(files[2])
+    assert re.search(r"^embedding queries: 1/1 images \[.* left, ", capsys.readouterr().err, re.MULTILINE)
+    names = ["query", "place", "image", "distance", "probability", "compared"]
+    assert (len(rows), table.column_names, table.to_pylist()) == (hits, names, rows)
+    assert " ".join(map(str, table.schema.types)).startswith("string int64 string double double list<")
+    header, *cells = csv.reader(files[1].open())
+    assert header == names
+    assert [[*row[:5], json.loads(row[5])] for row in cells] == [
+        [*map(str, list(row.values())[:5]), row["compared"]] for row in rows
+    ]
 
 
 def test_images_are_a_gallery_too(photos, pack, tmp_path):
