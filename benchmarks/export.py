@@ -1,16 +1,16 @@
 """Exported files next to torch as `reid.load` runs it: speed and size of each format, in one run on one thread.
 
-The demo's MobileNetV2 (128x64) and the paper's ResNet-50 (256x128), with random weights and statistics, in float32. All
-embed the same rendered people, uint8 images of another size than the network's, in turns in one process: torch eagerly,
-batch normalisation folded into the convolutions; each exported file in its own runtime, resizing and normalisation
-inside. Their features must agree to 1e-4, of images of the network's size, but for int8's: what these lose is measured
-on trained weights, by `reid export --int8`. CPU time, the least of several turns; ratios
-travel between machines with like processors, seconds do not.
+Five entries of `models` with random weights and statistics, in float32: the demo's MobileNetV2 (128x64), and ResNet-50,
+ResNet-50-IBN, HRNet-W32 and Swin-S at their own sizes. All embed the same rendered people, uint8 images of another size
+than the network's, in turns in one process: torch eagerly, batch normalisation folded into the convolutions; each
+exported file in its own runtime, resizing and normalisation inside. Their features must agree to 1e-4, of images of the
+network's size, but for int8's: what these lose is measured on trained weights, by `reid export --int8`. CPU time, the
+least of several turns; ratios travel between machines with like processors, seconds do not.
 
     pip install '.[export]' && python benchmarks/export.py
 
-Three minutes. A format whose packages are missing is left out, and named. It also counts how often the resizing inside
-a graph differs from that of `reid embed`, on rendered people of six sizes. Fails if features disagree.
+Ten to twenty minutes. A format whose packages are missing is left out, and named. It also counts how often the resizing
+inside a graph differs from that of `reid embed`, on rendered people of four sizes. Fails if features disagree.
 """
 
 import argparse

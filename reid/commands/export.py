@@ -12,6 +12,8 @@ from reid.export.graph import INPUTS
 from reid.export.int8 import Labelled, write_int8
 from reid.search.extractor import load
 
+MAX_MAP_LOSS = 1.0  # points
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="PACK", help="folder of a model pack, or owner/name on the hub")
@@ -26,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DATASET",
         help="ONNX with convolutions in integers of 8 bits, if mAP on this entry of datasets keeps up",
     )
-    parser.add_argument("--max-map-loss", type=float, default=1.0, help="with --int8: points of mAP to lose (1)")
+    parser.add_argument("--max-map-loss", type=float, help=f"with --int8: points of mAP to lose ({MAX_MAP_LOSS:g})")
     add_configuration(parser)
 
 
@@ -35,12 +37,14 @@ def run(arguments: argparse.Namespace) -> None:
     rows.require_ending(output, FORMATS)
     if len(INPUTS[purpose].outputs) == 1 and output.suffix.lower() != ".onnx":
         raise UserError(f"--output: {purpose} reads ONNX; give a file that ends in .onnx")
+    if arguments.max_map_loss is not None and not arguments.int8:
+        raise UserError("--max-map-loss: is for --int8, which measures mAP; give --int8 DATASET, or leave it out")
     known = labelled(arguments) if arguments.int8 else None
     model = load(arguments.model, "cpu")
     if known is None:
         write_exported(output, model.network, model.pack, purpose)
     else:
-        loss = arguments.max_map_loss
+        loss = MAX_MAP_LOSS if arguments.max_map_loss is None else arguments.max_map_loss
         before, after = write_int8(output, model.network, model.pack, known, loss)
         print(f"mAP on {arguments.int8}: {before:.1f} in float32, {after:.1f} in int8")
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")

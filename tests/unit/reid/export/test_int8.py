@@ -67,6 +67,12 @@ def test_nothing_is_written_if_too_much_map_is_lost(model, known, tmp_path, monk
         assert not path.exists()
 
 
+def test_map_is_measured_for_int8_alone(tmp_path, capsys):
+    assert main(["export", "pack", "--output", str(tmp_path / "m.onnx"), "--max-map-loss", "2"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "error: --max-map-loss: is for --int8, which measures mAP; give --int8 DATASET, or leave it out"
+
+
 @pytest.mark.parametrize("line", ["--output m.pt2 --int8 synthetic", "--output m.onnx --int8 synthetic --for tensors"])
 def test_only_onnx_of_images_has_int8(line, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
