@@ -7,18 +7,16 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch._subclasses.fake_tensor import DynamicOutputShapeException, unset_fake_temporarily
 
 from reid.checkpoints.store import new_model
 from reid.config.root import Config, ModelEntry
-from reid.data.samples import TestBatch, TrainingBatch, normalised, to_float
+from reid.data.samples import TestBatch, TrainingBatch
 from reid.data.transfer import on_device
 from reid.embeddings.extract import embed_batches
 from reid.embeddings.inference import make_ready
-from reid.losses.gilt import objective
-from reid.model.attention import visible_parts
-from reid.model.bpbreid import BPBReID
-from reid.training.attention_targets import labels_on_cells
 from reid.training.loop import READ_BY_A_STEP, train
 from reid.training.trainer import Trainer
 from tests.fake_cuda import (
@@ -37,10 +35,25 @@ pytestmark = pytest.mark.filterwarnings("ignore:Accessing the data pointer of Fa
 TINY = {"name": "resnet10t", "levels": [1, 2], "ibn": None, "non_local": False}
 
 
-def from_scratch(entry: ModelEntry, backbone: dict | None = None, **training) -> ModelEntry:
-    """The entry without weights, and with these changes of its backbone and its training."""
+VIT = {"name": "vit_tiny_patch16_224", "levels": [-1], "ibn": None, "non_local": False, "last_stride": None}
+PART_LAYERS = {"reduction": 16, "part_reduction": "separate", "part_dropout": 0.3}
+KEYS = {  # that no entry of `models` has: changes of the backbone, of the head, and of the training
+    "layers of parts": (TINY, PART_LAYERS, {"optimizer": "adamw", "schedule": "cosine"}),
+    "stem": (VIT | {"stem": "ics"}, {}, {}),
+    "overlapping patches": (VIT | {"patch_stride": 12}, {}, {}),
+    "checkpointing": (TINY, {}, {"checkpointing": True}),
+    "float32": (TINY, {}, {"precision": "float32"}),
+    "float16": (TINY, {}, {"precision": "float16"}),
+}
+
+
+def from_scratch(
+    entry: ModelEntry, backbone: dict | None = None, head: dict | None = None, **training: object
+) -> ModelEntry:
+    """The entry without weights, and with these changes of its backbone, its head and its training."""
     plain = entry.model_dump(mode="json")
     plain["backbone"] |= {"weights": None, "sha256": None} | (backbone or {})
+    plain["head"] |= head or {}
     plain["training"] |= training
     return ModelEntry.model_validate_json(json.dumps(plain))
 
@@ -139,23 +152,37 @@ def test_every_model_trains_in_bfloat16_and_embeds(config):
             raise
 
 
-def terms_of(network: BPBReID, settings: ModelEntry, batch: TrainingBatch) -> dict[str, torch.Tensor]:
-    output = network(normalised(batch.images), to_float(batch.confidences))
-    labels = None if batch.labels is None else labels_on_cells(batch.labels, output.attention.shape[-2:])
-    rule = settings.loss.triplet_visibility
-    visible = visible_parts(output.attention, rule) if rule else None
-    scores = output.identity_scores, output.attention_scores
-    return objective(output.embeddings, *scores, labels, batch.identities, settings.loss, visible)
+@pytest.mark.slow
+@pytest.mark.parametrize("keys", KEYS)
+def test_what_no_entry_has_trains_and_embeds_too(config, keys):
+    backbone, head, training = KEYS[keys]
+    settings = from_scratch(config.model("small"), backbone, head, **training)
+    train_a_step(settings)
+    embed_batches_of(settings)
+
+
+def assert_one_graph(settings: ModelEntry, name: str) -> None:
+    """All that the trainer computes of a batch, from images to losses and measures, is one graph of torch.compile."""
+    settings = from_scratch(settings, precision="float32", compile=False)
+    settings = settings.model_copy(update={"size": (64, 64)})  # the shapes are others, the graph is the same
+    AcceleratorState._reset_state(reset_partial_state=True)
+    trainer = Trainer(new_model(settings, PARTS, IDENTITIES), settings, Accelerator(cpu=True))
+    torch._dynamo.reset()
+    found = torch._dynamo.explain(trainer._terms)(fake_batch(settings))
+    assert (found.graph_count, found.graph_break_count) == (1, 0), (name, found.break_reasons)
 
 
 @pytest.mark.slow
 def test_no_model_breaks_the_graph_of_torch_compile(config):
-    for name, settings in distinct(config).items():
-        settings = settings.model_copy(update={"size": (64, 64)})  # the shapes are others, the graph is the same
-        network, batch = new_model(settings, PARTS, IDENTITIES), fake_batch(settings)
-        torch._dynamo.reset()
-        found = torch._dynamo.explain(terms_of)(network, settings, batch)
-        assert (found.graph_count, found.graph_break_count) == (1, 0), (name, found.break_reasons)
+    keys = {name: from_scratch(config.model("small"), *KEYS[name][:2]) for name in ("layers of parts", "stem")}
+    for name, settings in (distinct(config) | keys).items():
+        assert_one_graph(settings, name)
+
+
+@pytest.mark.slow
+def test_a_small_model_breaks_no_graph(config):
+    """Of the test above, what .ci/run has time for."""
+    assert_one_graph(from_scratch(config.model("small"), TINY, PART_LAYERS), "small")
 
 
 def test_what_makes_the_host_wait_is_seen():
