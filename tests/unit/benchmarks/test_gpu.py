@@ -3,12 +3,14 @@
 import json
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.profiler import ProfilerActivity
 
 from benchmarks import evaluation, gpu
-from benchmarks.on_device import ways
+from benchmarks.on_device import figures, ways
 from benchmarks.on_device.figures import Plan, busy_seconds, measured
 from tests.fake_cuda import CUDA, backward, fake_accelerator, fake_cuda, fake_model
 
@@ -40,6 +42,80 @@ def test_the_median_of_repeats_counts_without_the_warm_up(monkeypatch):
     assert calls == [3, 2, 2, 2]
     assert (found.slowest, found.rate, found.fastest) == (6 / 4, 6 / 2, 6 / 1)
     assert found.memory is found.busy is None
+
+
+@pytest.fixture
+def card(monkeypatch):
+    """A GPU of which torch and nvidia-smi tell, and that takes no time; what it was asked to do, in order."""
+    asked = []
+    properties = SimpleNamespace(name="NVIDIA Test", total_memory=24 * 2**30, major=8, minor=6)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    for name in ("synchronize", "reset_peak_memory_stats", "empty_cache"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, name=name: asked.append(name))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3 * 2**20)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91300)
+    return asked
+
+
+def test_card_driver_and_libraries_are_told(card, monkeypatch):
+    def smi(command: list[str], **_) -> SimpleNamespace:
+        assert command[:2] == ["nvidia-smi", "--query-gpu=driver_version"]
+        return SimpleNamespace(stdout="580.82.07\n580.82.07\n")
+
+    monkeypatch.setattr(figures.subprocess, "run", smi)
+    told = figures.about(CUDA)
+    assert told.pop("threads") == torch.get_num_threads()
+    assert told == {
+        "device": "NVIDIA Test", "memory_mib": 24 * 1024, "capability": "8.6", "driver": "580.82.07",
+        "cuda": "13.0", "cudnn": 91300,
+    }  # fmt: skip
+    monkeypatch.setattr(figures.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=""))
+    assert figures.about(CUDA)["driver"] == "unknown"
+
+
+@pytest.mark.parametrize(("lengths", "share"), [([0.5, 0.25], 0.75), ([], None)])
+def test_peak_memory_and_the_share_of_time_with_a_kernel(card, monkeypatch, lengths, share):
+    """The peak after the warm-up; each timing ends when the device is done; the trace is of the profiled steps."""
+    clock, steps = [0.0], []
+
+    class Profiler:
+        def __init__(self, activities: list) -> None:
+            assert activities == [ProfilerActivity.CUDA]
+
+        def __enter__(self) -> "Profiler":
+            card.append("profiled")
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def export_chrome_trace(self, path: str) -> None:
+            events = [kernel(1e6 * number, 1e6 * length) for number, length in enumerate(lengths)]
+            Path(path).write_text(json.dumps({"traceEvents": events}))
+
+    def way(count: int) -> None:
+        steps.append(count)
+        clock[0] += 1.0
+
+    monkeypatch.setattr(figures, "profile", Profiler)
+    monkeypatch.setattr(figures.time, "perf_counter", lambda: clock[0])
+    found = measured(way, Plan(images=6, warmup=3, steps=2, repeats=2, profiled=7), CUDA)
+    assert steps == [3, 2, 2, 7]
+    assert card == ["synchronize", "reset_peak_memory_stats", "synchronize", "synchronize", "profiled", "synchronize"]
+    assert (found.rate, found.memory, found.busy) == (12, 3, share)
+    figures.set_free(CUDA)
+    assert card[-1] == "empty_cache"
+
+
+def test_rows_and_line_of_a_card_have_memory_and_busy():
+    plain, ours = gpu.Figures(10, 9, 11, 400, 0.5), gpu.Figures(30, 28, 31, 100, 0.9)
+    speed, memory, busy = gpu.rows_of("x", plain, ours, "")
+    assert (speed["what"], speed["ratio"], speed["ours_range"]) == ("x, a second", 3, [28, 31])
+    assert memory == {"what": "x, MiB", "theirs": 400, "ours": 100, "ratio": 4}
+    assert busy == {"what": "x, share of time with a kernel", "theirs": 0.5, "ours": 0.9, "ratio": None}
+    assert gpu.line("x", plain, ours, "") == ("x", "10.0", "30.0", "3.00", "400", "100", "50%", "90%", "")
+    assert len(gpu.rows_of("x", None, gpu.Figures(1, 1, 1, None, None), "")) == 1
 
 
 def raising(error: Exception):
