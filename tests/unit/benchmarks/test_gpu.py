@@ -166,6 +166,26 @@ def test_both_ways_of_training_keep_to_the_gpu(precision, monkeypatch):
             assert waits.number - before >= waited
 
 
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor:UserWarning")  # torch's own
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_both_ways_of_embedding_keep_to_the_gpu(precision, monkeypatch):
+    """Ours waits once a batch; the plain way at least as often."""
+    settings = gpu.entry("small", gpu.SMALL, precision)
+    tiny = settings.backbone.model_copy(update={"name": "resnet10t", "levels": (1, 2)})
+    settings = gpu.ModelInUse.of(settings.model_copy(update={"backbone": tiny}))
+    images = ways.loaded_batch(settings, 4)  # with numbers that are not fake, as a loader gives them
+    for way, waited in ((ways.embed, [3]), (ways.embed_plainly, range(3, 99))):
+        with fake_cuda() as waits:
+            batch = images._replace(images=torch.zeros(images.images.shape, dtype=torch.uint8))
+            monkeypatch.setattr(ways, "loaded_batch", lambda *_, batch=batch: batch)
+            untrained = fake_model(settings, waits.mode).eval()
+            monkeypatch.setattr(ways.extraction, "pretended", lambda _, network=untrained: network)
+            run = way(settings, 4, CUDA)
+            before = waits.number
+            run(3)
+            assert waits.number - before in waited
+
+
 def test_all_distances_are_computed_where_the_features_are():
     with fake_cuda():
         features = [torch.rand(number, 3, 8, device=CUDA) for number in (5, 7)]
