@@ -1,8 +1,11 @@
 """The fenced blocks of README.md and docs/, and which tests run them as they stand; test_pages.py holds the two
 together, so that a block which no test runs cannot be added."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +28,7 @@ RUN_BY = {
         ("docs/workflow.md", None, "mermaid"),
     ],
     "tests/workflow/test_use_docs.py": [("README.md", None, "python"), (USE, None, "python"), (USE, None, "sh")],
+    "tests/workflow/test_demo.py": [(USE, "Using a trained model", "bash")],
     "tests/workflow/test_datasets_docs.py": [
         ("docs/datasets.md", None, "yaml"),
         ("docs/labels.md", None, "yaml"),
@@ -32,9 +36,9 @@ RUN_BY = {
     ],
     "tests/unit/parsing/labels/test_overrides.py": [("docs/labels.md", "Which person", "csv")],
     "tests/unit/parsing/quality/test_report.py": [("docs/labels.md", "What labels are worth, and the gate", "text")],
-    "tests/unit/reid/search/test_faiss.py": [(USE, "Large galleries", "bash")],
+    "tests/workflow/test_faiss.py": [(USE, "Using a trained model", "bash"), (USE, "Large galleries", "bash")],
     "tests/unit/reid/export/test_export.py": [(USE, "Export", "bash"), (USE, "Export", "py")],
-    "tests/workflow/test_browse.py": [(USE, "Browse", "bash"), (USE, "Browse", "sh")],
+    "tests/workflow/test_browse.py": [(USE, "Browse", "bash")],
     "tests/unit/reid/adapters/test_tracklab.py": [(USE, "TrackLab", "bash")],
     "tests/unit/reid/adapters/test_boxmot.py": [(USE, "BoxMOT", "bash"), (USE, "BoxMOT", "py")],
     "tests/unit/reid/export/test_ultralytics.py": [(USE, "Ultralytics", "bash"), (USE, "Ultralytics", "yaml")],
@@ -86,6 +90,16 @@ def blocks_of(tests: str, *languages: str) -> list[Block]:
     rows = RUN_BY[Path(tests).relative_to(PROJECT).as_posix()]
     blocks = [block for block in BLOCKS if any(block.is_one_of(row) for row in rows)]
     return [block for block in blocks if not languages or block.language in languages]
+
+
+def run_in_shell(folder: Path, *lines: str) -> None:
+    """Run lines of the pages in one shell, in a folder whose `.venv` becomes the environment of these tests."""
+    (folder / ".venv").symlink_to(sys.prefix)
+    programs = ['reid() { python -m reid "$@"; }', 'snakemake() { python -m snakemake "$@"; }']
+    command = ["bash", "-euc", "\n".join([*programs, *lines])]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    told = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1800)
+    assert told.returncode == 0, told.stdout + told.stderr
 
 
 def run_reid(line: str) -> str:

@@ -1,10 +1,14 @@
 """Trackers on rendered videos: whose track is whose."""
 
+import re
+import tomllib
 from collections.abc import Callable, Iterable
 from contextlib import chdir
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from packaging.requirements import Requirement
 
 from tests.conftest import PROJECT
 from tests.packs import write
@@ -42,6 +46,23 @@ def exported(pack: Path, folder: Path, tests: str) -> Path:
     """The folder in which the lines of the pages that `tests` runs have exported the pack."""
     (folder / "results/synthetic/small").mkdir(parents=True)
     (folder / "results/synthetic/small/pack").symlink_to(pack)
+    set_up, activate, *rest = (line for block in blocks_of(tests, "bash") for line in block.lines)
+    assert activate == f". {new_environment(set_up)}/bin/activate"
     with chdir(folder):
-        assert {run_reid(line) for block in blocks_of(tests, "bash") for line in block.lines} == {"export"}
+        assert [run_reid(line) for line in rest] == ["export"]
+    return folder
+
+
+def new_environment(line: str) -> str:
+    """The folder of the environment that a line of the pages makes; its tool is here, and pins fit the project."""
+    told = re.fullmatch(r"python3 -m venv (\S+) && (\S+)/bin/pip install '?\.(?:\[(\w+)\])?'? -r (\S+)", line)
+    assert told, line
+    folder, same, extra, pins = told.groups()
+    assert folder == same
+    pinned = dict(re.findall(r"^(\S+)==(\S+)$", (PROJECT / pins).read_text(), re.MULTILINE))
+    tool = next(iter(pinned))
+    assert version(tool) == pinned[tool]
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    wanted = map(Requirement, project["dependencies"] + project["optional-dependencies"].get(extra, []))
+    assert not [str(one) for one in wanted if (pinned.get(one.name) or version(one.name)) not in one.specifier]
     return folder

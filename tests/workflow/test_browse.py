@@ -3,7 +3,6 @@
 import os
 import shlex
 import subprocess
-import sys
 from contextlib import chdir
 
 import pytest
@@ -27,21 +26,24 @@ def folder(people, config, tmp_path_factory):
     return folder
 
 
-def told_by_make(line: str) -> list[str]:
-    """The command that `make` runs in the extra's environment, which is this one."""
+def in_extra(line: str) -> list[str]:
+    """What `envs/extra` is given to run in the extra's environment, which is this one."""
+    runner, _, extra, *words = shlex.split(told_by_make(line) if line.startswith("make ") else line)
+    assert (runner, extra) == ("envs/extra", "browse")
+    return words
+
+
+def told_by_make(line: str) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     command = {"args": ["make", "--dry-run", *shlex.split(line)[1:]], "cwd": PROJECT, "env": environment}
     *_, last = subprocess.run(**command, capture_output=True, text=True, check=True).stdout.splitlines()
-    runner, _, extra, *words = shlex.split(last)
-    assert (runner, extra) == ("envs/extra", "browse")
-    return words
+    return last
 
 
 @pytest.mark.parametrize("line", LINES)
 def test_a_line_opens_the_page(line, folder, tmp_path):
     """On any port that is free: 7860 may not be."""
-    words = told_by_make(line) if line.startswith("make ") else [sys.executable, "-m", *shlex.split(line)]
-    server = Server(tmp_path, [*words, "--port", "0"], folder)
+    server = Server(tmp_path, [*in_extra(line), "--port", "0"], folder)
     try:
         status, page = server.get("/")
         assert status == 200

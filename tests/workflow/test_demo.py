@@ -2,11 +2,17 @@
 
 import csv
 import json
+import math
+from pathlib import Path
 
+import h5py
+import hdf5plugin  # noqa: F401
+import numpy as np
 import pytest
 from PIL import Image
 
 from reid import load
+from tests.pages import BLOCKS, USE, blocks_of, run_in_shell
 from tests.workflow.conftest import real_run
 
 pytestmark = pytest.mark.slow
@@ -34,6 +40,36 @@ def test_metrics_hold_every_matching_of_the_model(tiny_demo):
 def test_pictures_can_be_opened(tiny_demo, picture):
     with Image.open(tiny_demo / "results/synthetic" / picture) as image:
         image.load()
+
+
+def test_a_new_user_finds_in_the_gallery_what_eq_9_finds(tiny_demo, tmp_path):
+    """The page's own preparation and search, against the formula on what the run kept of the same images."""
+    (tmp_path / "results").symlink_to(tiny_demo / "results")
+    (search, *_) = (line for block in BLOCKS if (block.page, block.heading) == (USE, "Search") for line in block.lines)
+    prepare = [block.code for block in blocks_of(__file__)]
+    run_in_shell(tmp_path, *prepare, f"{search} --top 1000 --output hits.json")
+    run = tiny_demo / "results/synthetic"
+    keys = {path.read_bytes(): f"query/{path.name}" for path in (run / "source/query").iterdir()}
+    query, same, other = (keys[(tmp_path / name).read_bytes()] for name in ("query.jpg", "a.jpg", "b.jpg"))
+    assert query[:11] == same[:11] != other[:11]
+    found = {Path(hit["image"]).name: hit["distance"] for hit in json.loads((tmp_path / "hits.json").read_text())}
+    known = eq_9(run / "small/seed1/embeddings.h5", query)
+    assert len(known) > 20
+    assert list(found.values()) == sorted(found.values())
+    assert {name: found[name] for name in known} == pytest.approx(known, rel=1e-5, abs=1e-5)
+
+
+def eq_9(embeddings: Path, query: str) -> dict[str, float]:
+    """The distance of each gallery image, by its name, to a query: a loop over foreground and parts."""
+    with h5py.File(embeddings) as file:
+        stored = {split: [file[split][name][:] for name in ("key", "features", "visibility")] for split in file}
+    keys, features, visible = stored["query"]
+    row, distances = keys.tolist().index(query.encode()), {}
+    for key, others, seen in zip(*stored["gallery"], strict=True):
+        both = [part for part in range(1, len(seen)) if visible[row, part] and seen[part]]
+        apart = [math.dist(features[row, part], others[part]) for part in both]
+        distances[Path(key.decode()).name] = float(np.mean(apart))
+    return distances
 
 
 def test_nothing_half_written_is_left(tiny_demo):

@@ -81,12 +81,12 @@ def test_a_training_key_reruns_training_and_what_follows(workflow):
         (
             "no_visibility: { embeddings: [foreground, parts]",
             "no_visibility: { embeddings: [parts]",
-            {"evaluate", "summarise", *TABLE},
+            {"evaluate", "summarise", "pack", *TABLE},
         ),
         (
             "    extra_matchings: [no_visibility, each]",
             "    extra_matchings: [no_visibility, each, parts]",
-            {"evaluate", "summarise", *TABLE},
+            {"evaluate", "summarise", "pack", *TABLE},
         ),
         ("rule: threshold, threshold: 0.4", "rule: threshold, threshold: 0.3", {"embed", "attention"} | AFTER_EVALUATE),
         ("small: # our own", "small: # our ", set()),

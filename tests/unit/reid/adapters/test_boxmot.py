@@ -35,7 +35,7 @@ def folder(tmp_path_factory, pack):
 
 @pytest.fixture(scope="module")
 def file(folder):
-    return folder / "model.onnx"
+    return folder / "boxmot.onnx"
 
 
 @pytest.fixture(scope="module")

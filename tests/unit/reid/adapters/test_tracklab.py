@@ -18,6 +18,7 @@ from reid.adapters.boxes import cropped
 from tests.conftest import PROJECT
 from tests.packs import write
 from tests.pages import blocks_of
+from tests.tracking import new_environment
 from tests.video import Video, draw_video, write_mot
 
 REASON = "needs TrackLab: make test-extras, or pip install -r envs/extras/tracklab.txt"
@@ -78,21 +79,18 @@ def test_tracklab_gets_what_the_model_sees_in_each_box(config, tmp_path, environ
 
 
 def test_the_lines_of_the_page_track_people_in_a_video(config, tmp_path, environment):
-    """All of them in one shell as they stand, in an environment that is set up already. Only the weights of the
-    detector are not YOLO's, which cannot be had everywhere: they find people in the same boxes of every frame."""
+    """All of them in one shell as they stand, but for what sets up an environment: this one stands in for it. And the
+    weights of the detector are not YOLO's, which cannot be had everywhere: they find people in the same boxes of
+    every frame."""
+    set_up, *rest = (line for block in PAGE for line in block.lines)
+    (tmp_path / new_environment(set_up)).symlink_to(sys.prefix)
     write(tmp_path / "results/synthetic/small/pack", config)
     video = draw_video(people=2, frames=4)
     write_mp4(video, tmp_path / "video.mp4")
     write_detector(tmp_path / "pretrained_models/yolo/yolo11m.pt")
-    (tmp_path / ".venv-tracklab").symlink_to(sys.prefix)
-    (tmp_path / "envs").mkdir()
-    (tmp_path / "envs/extras").symlink_to(PROJECT / "envs/extras")
-    (tmp_path / "envs/setup").write_text('#!/bin/sh\necho "$@" > set-up\n')
-    (tmp_path / "envs/setup").chmod(0o755)
-    script = ["bash", "-euc", "".join(block.code for block in PAGE)]
+    script = ["bash", "-euc", "\n".join(rest)]
     ended = subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)
     assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-3000:]
-    assert (tmp_path / "set-up").read_text() == ".venv-tracklab\n"
     with zipfile.ZipFile(tmp_path / "states/tracklab.pklz") as file, file.open("0.pkl") as content:
         found = pd.read_pickle(content)
     assert len(found) > len(video.frames)

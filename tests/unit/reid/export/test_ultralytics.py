@@ -32,7 +32,7 @@ def pack(tmp_path_factory, config):
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory, pack):
-    return exported(pack, tmp_path_factory.mktemp("exported"), __file__) / "model.onnx"
+    return exported(pack, tmp_path_factory.mktemp("exported"), __file__) / "ultralytics.onnx"
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """Galleries searched by FAISS's candidates; needs faiss-cpu (make test-extras EXTRAS=faiss)."""
 
-import json
-import shlex
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +9,6 @@ import pytest
 from artefacts.command import run
 from artefacts.errors import UserError
 from artefacts.manifest import ImageRow, write_manifest
-from reid import load
-from reid.__main__ import main
 from reid.checkpoints.pack_format import Pack
 from reid.search.feature_file import digest_of, read_features
 from reid.search.features import Features
@@ -22,11 +17,9 @@ from reid.search.index_file import read_index, write_index
 from reid.search.indexed_gallery import IndexedGallery
 from reid.search.stored import stored_features
 from tests import embeddings
-from tests.packs import PARTS, write
-from tests.pages import blocks_of, run_reid
+from tests.packs import PARTS
 from tests.people import stage
 from tests.unit.reid.search.conftest import fabricated, kept
-from tests.workflow.test_index import TARGET
 
 faiss = pytest.importorskip("faiss", reason="needs faiss-cpu: make test-extras EXTRAS=faiss")
 pytestmark = pytest.mark.slow
@@ -158,33 +151,3 @@ def test_what_faiss_cannot_read_is_one_line(pack, tmp_path, monkeypatch):
     write_index(tmp_path / "g.faiss", index)
     with pytest.raises(UserError, match=r"g.faiss: is damaged \(.*\); build it again"):
         read_index(tmp_path / "g.faiss", pack)
-
-
-def make_index(target: Path, model: Path) -> None:
-    """The index and the features of two shards, next to it, that the workflow would make of the images."""
-    target.with_suffix("").mkdir()
-    features = [target.with_suffix("") / f"{number}-of-2.npz" for number in range(2)]
-    for number, path in enumerate(features, 1):
-        assert main(["embed", f"shard{number}", "--model", str(model), "--output", str(path)]) == 0
-    assert main(["index", *map(str, features), "--output", str(target)]) == 0
-
-
-def test_the_lines_of_the_docs_run(people, config, tmp_path, monkeypatch):
-    model = write(tmp_path / "results/synthetic/small/pack", config)
-    monkeypatch.chdir(tmp_path)
-    images = sorted(people.root.rglob("*.jpg"))[:9]
-    shutil.copy(images[0], "query.jpg")
-    for number, shard in enumerate((images[1:5], images[5:9]), 1):
-        (tmp_path / f"shard{number}").mkdir()
-        for image in shard:
-            shutil.copy(image, f"shard{number}")
-    for line in (line for block in blocks_of(__file__) for line in block.lines):
-        if line.startswith("snakemake"):  # whose jobs tests/workflow/test_index.py plans, and the test above runs
-            assert line.endswith(f" {TARGET}")
-            make_index(Path(TARGET), model)
-            continue
-        words = [str(path) for word in line.split() for path in (sorted(Path().glob(word)) if "*" in word else [word])]
-        run_reid(shlex.join(words) + " --output hits.json" * line.startswith("reid search"))
-    hits = json.loads((tmp_path / "hits.json").read_text())
-    query, gallery = (load(model, "cpu").embed(paths) for paths in (images[:1], images[1:]))
-    assert [hit["distance"] for hit in hits] == pytest.approx(np.sort(query.distances(gallery)[0]).tolist(), abs=1e-3)
