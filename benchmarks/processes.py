@@ -43,6 +43,7 @@ from reid.config.root import Config  # noqa: E402
 from reid.config.stages import ManifestConfig, ProtocolConfig  # noqa: E402
 
 LINEAR, SECONDS = 0.9, 20  # targets: share of what copies do; CPU seconds at most
+LONGER = 4  # times the batches for the loader: a forked process copies pages for its first second, and outlives epochs
 RENDERED = {"identities": 64, "images": 6, "width": 64, "height": 128}
 MODEL, PARTS = "resnet50", ["head", "torso", "arms", "legs", "feet"]
 ENTRY = {"reader": "market1501", "scheme": "five", "pifpaf": "small", "seeds": [1]}
@@ -208,6 +209,7 @@ def load(folder: Path, processes: int, batches: int) -> float:
     from parsing.store import LabelFile
     from reid.data.loading import training_loader
 
+    batches *= LONGER
     model = configuration().model(MODEL)
     keys = [one.key for one in read_sources(folder / "index.csv")]
     rows = [ImageRow(key, "train", number // RENDERED["images"], 1, 64, 128, "") for number, key in enumerate(keys)]
