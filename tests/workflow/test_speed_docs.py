@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.report import Row, missed, write_report
+from benchmarks.report import PROJECT, Row, missed, write_report
 from benchmarks.report.__main__ import BEGIN, BLOCKS, END, KEPT, PAGE, README, page, preparation, reports, tables
 
 ROWS: list[Row] = [
@@ -40,13 +40,24 @@ def test_no_measured_number_is_typed():
     assert not re.findall(rf"\b(?:\d[\d.,]*|two|three|four|five|six|ten) (?:{UNITS})\b", typed(README))
 
 
+def test_the_page_of_labels_has_the_numbers_of_its_reports():
+    text, found = (PROJECT / "docs/labels.md").read_text(), reports(KEPT)
+    ious = [f"| {row['theirs']:.3f} | {row['ours']:.3f} |" for row in found["torso"]["rows"]]
+    assert [iou for iou in ious if iou in text] == ious
+    rights = {row["what"].partition(",")[0]: row["ours"] for row in found["targets"]["rows"] if not row["theirs"]}
+    assert set(rights) == {"head", "score", "central", "largest"}
+    for policy, right in rights.items():
+        assert re.search(rf"^\| `{policy}`.*\| {100 * right:.1f} % \|", text, re.MULTILINE)
+
+
 @pytest.mark.parametrize("program", sorted(path.stem for path in KEPT.glob("*.json")))
 def test_a_kept_report_says_where_and_when_it_was_measured(program):
     report = reports(KEPT)[program]
     assert report["measured"]["processor"]
     assert report["measured"]["commit"].rstrip("+").isalnum()
+    assert {"python", "torch"} <= set(report["measured"])
     assert (KEPT.parent / f"{program}.py").exists()
-    assert all(row["what"] and {"theirs", "ours", "ratio"} <= set(row) for row in report["rows"])
+    assert all(row["what"] and (row["ours"] or row["ratio"]) and {"theirs"} <= set(row) for row in report["rows"])
 
 
 def test_a_report_that_is_kept_is_in_the_tables(tmp_path):
