@@ -27,8 +27,9 @@ def test_strong_changes_what_is_documented_and_no_more(config):
         entries = (config.model(name).model_dump(mode="json") for name in (plain, f"{plain}_strong"))
         assert differences(*entries) == changed | more
     assert config.model("resnet50_strong").size == config.model("hrnet").size
-    assert config.matchings["unit"].normalise
-    assert config.matchings["unit"].visibility is True
+    compared = config.matchings[config.model("small_strong").matching]
+    assert compared.normalise
+    assert compared.visibility.quantile == 0.05
 
 
 def test_each_ingredient_of_the_table_is_one_change():
