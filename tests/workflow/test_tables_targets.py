@@ -149,11 +149,11 @@ def test_recipe_strong_is_one_target(workflow):
 
 
 @pytest.mark.slow
-def test_the_ingredients_are_60_trainings_and_tables_2_on_the_street_twelve(workflow):
+def test_the_ingredients_are_72_trainings_and_tables_2_on_the_street_twelve(workflow):
     for name in ("street", "ingredients"):
         write(workflow.folder / f"{name}.yaml", (PROJECT / f"benchmarks/{name}.yaml").read_text())
     both = workflow.planned("--configfile", "street.yaml", "ingredients.yaml", "--", "results/tables/ingredients.md")
-    assert len([job for job in both.jobs if job.startswith("Training")]) == 60
+    assert len([job for job in both.jobs if job.startswith("Training")]) == 72
     street = workflow.planned("--configfile", "street.yaml", "--", "results/tables/street.md")
     assert len([job for job in street.jobs if job.startswith("Training")]) == 12
 
