@@ -1,8 +1,8 @@
 """Tensors on their way from a worker process to its parent: in shared memory that is used again and again.
 
-New shared memory costs a page fault every 4 KiB, and sending it a conversation between the processes; a copy into it
-costs as much as reading a tenth of the images of a batch. So a worker keeps its memories, the parent keeps those that
-it has seen, and a worker's function can have its result where it will be sent from (`zeros`).
+A new shared memory costs a page fault every 4 KiB, sending it a conversation between the processes, and copying into it
+a tenth of the time of loading a batch. So a worker uses its memories again, the parent keeps those that it has mapped,
+and a worker's function can write its result where it is sent from (`zeros`).
 """
 
 import itertools

@@ -184,8 +184,8 @@ def test_a_name_on_the_hub_is_the_pack_in_its_cache(hub, config, paths):
     [
         ("no/such/pack", "no/such/pack: no such pack; give its folder, or owner/name of one on the Hugging Face hub"),
         (
-            "nobody/nothing",
-            r"nobody/nothing: no such folder, and the Hugging Face hub .* \(Cannot find .*traffic has been disabled",
+            "owner/missing",
+            r"owner/missing: no such folder, and the Hugging Face hub .* \(Cannot find .*traffic has been disabled",
         ),
     ],
 )
@@ -200,6 +200,6 @@ def test_a_repository_that_does_not_exist_is_said(monkeypatch):
         raise OSError(f"404 Client Error. (Request ID: 1)\n\nRepository Not Found for {name}.\nIs it private?")
 
     monkeypatch.setattr("reid.checkpoints.pack.snapshot_download", refuse)
-    with pytest.raises(UserError, match=r"it \(404 Client Error.* Repository Not Found for nobody/nothing") as caught:
-        reid.load("nobody/nothing")
+    with pytest.raises(UserError, match=r"it \(404 Client Error.* Repository Not Found for owner/missing") as caught:
+        reid.load("owner/missing")
     assert "\n" not in str(caught.value)
